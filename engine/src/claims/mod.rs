@@ -1,0 +1,11 @@
+//! Claims of a token (RFC 7519 section 4) and the rules they are held to.
+
+mod error;
+mod numeric_date;
+mod parsed;
+mod rules;
+mod tokensmith;
+
+pub use error::ClaimError;
+pub use parsed::Claims;
+pub use rules::{ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile};

@@ -1,0 +1,41 @@
+use serde_json::Value;
+
+use super::{ClaimError, Claims};
+
+const SESSION_LIMIT: i64 = 24 * 60 * 60;
+
+/// The claims that TokenSmith's own tokens carry beyond RFC 7519.
+pub(super) fn check(claims: &Claims) -> Result<(), ClaimError> {
+    let iat = claims.iat().ok_or(ClaimError::Missing("iat"))?;
+    claims.nbf().ok_or(ClaimError::Missing("nbf"))?;
+    for name in ["auth_level", "session_id"] {
+        if claims.string(name).is_none_or(str::is_empty) {
+            return Err(ClaimError::Missing(name));
+        }
+    }
+    match claims.all().get("auth_factors") {
+        None => return Err(ClaimError::Missing("auth_factors")),
+        Some(value) => match value.as_i64() {
+            None => return Err(ClaimError::Type("auth_factors")),
+            Some(factors) if factors < 2 => return Err(ClaimError::TooFewFactors),
+            Some(_) => {}
+        },
+    }
+    for name in ["auth_methods", "auth_events"] {
+        if claims
+            .all()
+            .get(name)
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty)
+        {
+            return Err(ClaimError::Missing(name));
+        }
+    }
+    let end = claims
+        .session_exp()
+        .ok_or(ClaimError::Missing("session_exp"))?;
+    if end.saturating_sub(iat) > SESSION_LIMIT {
+        return Err(ClaimError::SessionTooLong);
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+use serde::Serialize;
+
+use super::outcome::{DecisionRecord, Denial};
+use super::{Identity, PathError};
+use crate::authz::Decision;
+use crate::verify::VerifyError;
+
+/// Why a request is not handed on.
+pub(super) enum Refusal<'e> {
+    NoToken,
+    BadToken(&'e VerifyError),
+    BadPath(PathError),
+    Unmapped,
+    Policy(Decision),
+}
+
+impl Refusal<'_> {
+    fn status(&self) -> u16 {
+        match self {
+            Refusal::BadToken(VerifyError::KeysUnavailable(_)) => 503,
+            Refusal::NoToken | Refusal::BadToken(_) => 401,
+            Refusal::BadPath(_) => 400,
+            Refusal::Policy(Decision::Error) => 500,
+            Refusal::Unmapped | Refusal::Policy(_) => 403,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Refusal::NoToken => "AUTHN_REQUIRED",
+            Refusal::BadToken(VerifyError::KeysUnavailable(_)) => "AUTHN_UNAVAILABLE",
+            Refusal::BadToken(_) => "AUTHN_INVALID",
+            Refusal::BadPath(_) => "BAD_REQUEST",
+            Refusal::Unmapped => "AUTHZ_UNMAPPED",
+            Refusal::Policy(Decision::Error) => "AUTHZ_ENGINE_ERROR",
+            Refusal::Policy(_) => "AUTHZ_DENIED",
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Refusal::NoToken => "authentication required".to_owned(),
+            Refusal::BadToken(VerifyError::KeysUnavailable(_)) => {
+                "verification keys are not available".to_owned()
+            }
+            Refusal::BadToken(error) => error.to_string(),
+            Refusal::BadPath(error) => error.to_string(),
+            Refusal::Unmapped => "unmapped route".to_owned(),
+            Refusal::Policy(Decision::Error) => "authorization engine error".to_owned(),
+            Refusal::Policy(_) => "access denied".to_owned(),
+        }
+    }
+
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Refusal::NoToken => "no_principal",
+            Refusal::BadToken(VerifyError::KeysUnavailable(_)) => "keys_unavailable",
+            Refusal::BadToken(_) => "invalid_token",
+            Refusal::BadPath(_) => "bad_request",
+            Refusal::Unmapped => "unmapped_route",
+            Refusal::Policy(Decision::Error) => "engine_error",
+            Refusal::Policy(_) => "policy_denied",
+        }
+    }
+
+    pub(super) fn decision(&self) -> Decision {
+        match self {
+            Refusal::Policy(decision) => *decision,
+            Refusal::BadPath(_) | Refusal::BadToken(VerifyError::KeysUnavailable(_)) => {
+                Decision::Error
+            }
+            Refusal::NoToken | Refusal::BadToken(_) | Refusal::Unmapped => Decision::Deny,
+        }
+    }
+
+    pub(super) fn error_code(&self) -> Option<&'static str> {
+        match self {
+            Refusal::BadToken(error) => Some(error.code()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn denial(&self, record: &DecisionRecord, identity: Option<&Identity>) -> Denial {
+        let body = Body {
+            schema_version: SCHEMA,
+            schema: SCHEMA,
+            code: self.code(),
+            message: self.message(),
+            decision: record.decision,
+            reason: record.reason,
+            mode: record.mode,
+            principal: BodyPrincipal {
+                id: &record.principal_id,
+                principal_type: record.principal_type.unwrap_or_default(),
+                roles: identity
+                    .map(|own| own.principal().roles().collect())
+                    .unwrap_or_default(),
+            },
+            input: BodyInput {
+                object: &record.object,
+                action: &record.action,
+            },
+            policy_version: &record.policy_version,
+            request: BodyRequest {
+                method: &record.method,
+                path: &record.path,
+            },
+            request_id: record.request_id.as_deref(),
+            details: record.error.map(|error| BodyDetails { error }),
+        };
+        let mut headers = vec![
+            ("content-type", "application/json; charset=utf-8".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ];
+        match self.status() {
+            401 => headers.push(("www-authenticate", self.challenge())),
+            503 => headers.push(("retry-after", "1".to_owned())),
+            _ => {}
+        }
+        let mut bytes = serde_json::to_vec(&body).unwrap_or_default();
+        bytes.push(b'\n');
+        Denial {
+            status: self.status(),
+            headers,
+            body: bytes,
+        }
+    }
+
+    /// RFC 6750 section 3: a request without a token gets a challenge without an error code.
+    fn challenge(&self) -> String {
+        match self.error_code() {
+            None => r#"Bearer realm="tokensmith""#.to_owned(),
+            Some(code) => format!(
+                r#"Bearer realm="tokensmith", error="invalid_token", error_description="{code}""#
+            ),
+        }
+    }
+}
+
+const SCHEMA: &str = "authz.deny.v1";
+
+/// Member order is part of the contract.
+#[derive(Serialize)]
+struct Body<'r> {
+    schema_version: &'static str,
+    schema: &'static str,
+    code: &'static str,
+    message: String,
+    decision: &'static str,
+    reason: &'static str,
+    mode: &'static str,
+    principal: BodyPrincipal<'r>,
+    input: BodyInput<'r>,
+    policy_version: &'r str,
+    request: BodyRequest<'r>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<BodyDetails>,
+}
+
+#[derive(Serialize)]
+struct BodyPrincipal<'r> {
+    id: &'r str,
+    #[serde(rename = "type")]
+    principal_type: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<&'r str>,
+}
+
+#[derive(Serialize)]
+struct BodyInput<'r> {
+    object: &'r str,
+    action: &'r str,
+}
+
+#[derive(Serialize)]
+struct BodyRequest<'r> {
+    method: &'r str,
+    path: &'r str,
+}
+
+#[derive(Serialize)]
+struct BodyDetails {
+    error: &'static str,
+}

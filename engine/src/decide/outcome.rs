@@ -1,0 +1,95 @@
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Identity, Mode};
+use crate::authz::Decision;
+
+/// What to do with a request. Inbound copies of [`Outcome::strip`] are removed in any case.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The answer to give instead of handing the request on.
+    pub denial: Option<Denial>,
+    /// Who the caller is, when a token was verified.
+    pub identity: Option<Arc<Identity>>,
+    /// Request headers to remove before any is set.
+    pub strip: Arc<[String]>,
+    /// What was decided and why.
+    pub record: DecisionRecord,
+    /// The token names a key that is not loaded, or no keys are loaded: fetching may help.
+    pub keys_wanted: bool,
+}
+
+/// A complete response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// HTTP status.
+    pub status: u16,
+    /// Header names (lower case) and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON body, schema `authz.deny.v1`.
+    pub body: Vec<u8>,
+}
+
+/// One decision, for logs and metrics. Never holds the token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DecisionRecord {
+    /// `sub` of the principal, empty without one.
+    pub principal_id: String,
+    /// `user` or `service`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal_type: Option<&'static str>,
+    /// The object decided on.
+    pub object: String,
+    /// The action decided on.
+    pub action: String,
+    /// `allow`, `deny`, `indeterminate` or `error`.
+    pub decision: &'static str,
+    /// Why, empty when allowed.
+    pub reason: &'static str,
+    /// The stable code of the verification error, if that was why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'static str>,
+    /// The mode in force.
+    pub mode: &'static str,
+    /// The policy's version.
+    pub policy_version: Arc<str>,
+    /// The request's method.
+    pub method: String,
+    /// The request's path without its query.
+    pub path: String,
+    /// The request's id, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl Outcome {
+    /// Whether the request is handed on.
+    pub fn is_allowed(&self) -> bool {
+        self.denial.is_none()
+    }
+}
+
+impl DecisionRecord {
+    pub(super) fn new(request: &super::Request<'_>, mode: Mode, policy_version: Arc<str>) -> Self {
+        Self {
+            principal_id: String::new(),
+            principal_type: None,
+            object: String::new(),
+            action: String::new(),
+            decision: Decision::Allow.name(),
+            reason: "",
+            error: None,
+            mode: mode.name(),
+            policy_version,
+            method: request.method.to_owned(),
+            path: request
+                .target
+                .split(['?', '#'])
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            request_id: request.request_id.map(str::to_owned),
+        }
+    }
+}

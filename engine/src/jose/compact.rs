@@ -1,0 +1,192 @@
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::{Algorithm, JoseError, Limits, base64url, strict_json::parse_object};
+
+/// The protected header of a JWS, reduced to what verification may look at.
+///
+/// `jwk`, `jku`, `x5u`, `x5c` and `x5t` are never read: keys come from configuration only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// `alg`.
+    pub algorithm: Algorithm,
+    /// `kid`, if present.
+    pub kid: Option<String>,
+    /// `typ`, if present.
+    pub typ: Option<String>,
+}
+
+/// A JWS in compact serialization (RFC 7515 section 7.1), split and decoded but not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jws<'t> {
+    /// The protected header.
+    pub header: Header,
+    /// The bytes that are signed: encoded header, `.`, encoded payload.
+    pub signing_input: Cow<'t, str>,
+    /// The decoded payload. Unverified.
+    pub payload: Vec<u8>,
+    /// The decoded signature.
+    pub signature: Vec<u8>,
+}
+
+impl<'t> Jws<'t> {
+    /// Splits, decodes and checks the header of `token`.
+    ///
+    /// # Errors
+    /// Any [`JoseError`]; limits are applied before anything is split or decoded.
+    ///
+    /// ```
+    /// use tokensmith_engine::jose::{Jws, Limits};
+    /// let error = Jws::parse("a.b", &Limits::default()).unwrap_err();
+    /// assert_eq!(error.code(), "token_malformed");
+    /// ```
+    pub fn parse(token: &'t str, limits: &Limits) -> Result<Self, JoseError> {
+        if token.len() > limits.token_bytes {
+            return Err(JoseError::TokenTooLong {
+                length: token.len(),
+                limit: limits.token_bytes,
+            });
+        }
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(JoseError::SegmentCount)?;
+        let (header, payload) = signing_input
+            .split_once('.')
+            .ok_or(JoseError::SegmentCount)?;
+        if payload.contains('.') {
+            return Err(JoseError::SegmentCount);
+        }
+        Ok(Self {
+            header: Header::parse(header, limits)?,
+            signing_input: Cow::Borrowed(signing_input),
+            payload: base64url::decode(payload).ok_or(JoseError::Base64("payload"))?,
+            signature: base64url::decode(signature).ok_or(JoseError::Base64("signature"))?,
+        })
+    }
+
+    /// The header and payload as JSON, for display only: nothing in it is verified.
+    ///
+    /// # Errors
+    /// As [`Jws::parse`], except that any `alg` is shown.
+    pub fn inspect(
+        token: &str,
+        limits: &Limits,
+    ) -> Result<(Map<String, Value>, Map<String, Value>), JoseError> {
+        if token.len() > limits.token_bytes {
+            return Err(JoseError::TokenTooLong {
+                length: token.len(),
+                limit: limits.token_bytes,
+            });
+        }
+        let mut segments = token.split('.');
+        let (Some(header), Some(payload), Some(_), None) = (
+            segments.next(),
+            segments.next(),
+            segments.next(),
+            segments.next(),
+        ) else {
+            return Err(JoseError::SegmentCount);
+        };
+        let object = |segment: &'static str, text: &str| {
+            let bytes = base64url::decode(text).ok_or(JoseError::Base64(segment))?;
+            parse_object(&bytes, limits).map_err(|message| JoseError::Json { segment, message })
+        };
+        Ok((object("header", header)?, object("payload", payload)?))
+    }
+}
+
+impl Header {
+    fn parse(segment: &str, limits: &Limits) -> Result<Self, JoseError> {
+        if segment.len() > limits.header_bytes {
+            return Err(JoseError::HeaderTooLong {
+                length: segment.len(),
+                limit: limits.header_bytes,
+            });
+        }
+        let bytes = base64url::decode(segment).ok_or(JoseError::Base64("header"))?;
+        let map = parse_object(&bytes, limits).map_err(|message| JoseError::Json {
+            segment: "header",
+            message,
+        })?;
+        if map.contains_key("b64") {
+            return Err(JoseError::UnencodedPayload);
+        }
+        // No extension is understood, so any `crit` is one that is not (RFC 7515 section 4.1.11).
+        if map.contains_key("crit") {
+            return Err(JoseError::CriticalRefused);
+        }
+        let algorithm = match map.get("alg") {
+            Some(Value::String(name)) => Algorithm::from_name(name)?,
+            _ => return Err(JoseError::AlgorithmMissing),
+        };
+        Ok(Self {
+            algorithm,
+            kid: optional_string(&map, "kid")?,
+            typ: optional_string(&map, "typ")?,
+        })
+    }
+}
+
+fn optional_string(
+    map: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<String>, JoseError> {
+    match map.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(JoseError::HeaderType(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(header: &str) -> String {
+        format!("{}.e30.AQ", base64url::encode(header))
+    }
+
+    #[test]
+    fn header_rules() {
+        let cases = [
+            (r#"{"alg":"ES256"}"#, None),
+            (r#"{"alg":"ES256","jwk":{"kty":"oct"},"jku":"x"}"#, None),
+            (r#"{"alg":"none"}"#, Some("alg_refused")),
+            (r#"{"alg":"None"}"#, Some("alg_refused")),
+            (r#"{"alg":"HS256"}"#, Some("alg_refused")),
+            (r#"{"alg":"es256"}"#, Some("alg_refused")),
+            (r#"{"alg":["ES256"]}"#, Some("alg_missing")),
+            (r#"{}"#, Some("alg_missing")),
+            (r#"{"alg":"ES256","alg":"none"}"#, Some("token_malformed")),
+            (r#"{"alg":"ES256","crit":["exp"]}"#, Some("crit_refused")),
+            (r#"{"alg":"ES256","crit":[]}"#, Some("crit_refused")),
+            (r#"{"alg":"ES256","b64":false}"#, Some("b64_refused")),
+            (r#"{"alg":"ES256","kid":1}"#, Some("token_malformed")),
+        ];
+        for (header, code) in cases {
+            let text = token(header);
+            let result = Jws::parse(&text, &Limits::default());
+            assert_eq!(result.err().map(|error| error.code()), code, "{header}");
+        }
+    }
+
+    #[test]
+    fn segments_and_encoding() {
+        for text in [
+            "",
+            ".",
+            "..",
+            "a.b",
+            "a.b.c.d",
+            "e30.e30.A=",
+            "e30.e30. ",
+            "e30.e30.AR",
+        ] {
+            assert!(Jws::parse(text, &Limits::default()).is_err(), "{text}");
+        }
+        let long = "a".repeat(16 * 1024 + 1);
+        assert_eq!(
+            Jws::parse(&long, &Limits::default()).map_err(|error| error.code()),
+            Err("token_too_long")
+        );
+    }
+}

@@ -1,0 +1,61 @@
+use thiserror::Error;
+
+use crate::claims::ClaimError;
+use crate::jose::JoseError;
+
+/// Why a token was not verified.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum VerifyError {
+    /// The token is not an acceptable JWS.
+    #[error(transparent)]
+    Jose(#[from] JoseError),
+    /// `typ` names another kind of token (RFC 8725 section 3.11).
+    #[error("token type `{0}` is not an access token")]
+    TypeRefused(String),
+    /// The header has no `kid` and the profile needs one.
+    #[error("token header has no `kid`")]
+    KidMissing,
+    /// `kid` is not an RFC 7638 thumbprint and the profile needs one.
+    #[error("token header `kid` is not an RFC 7638 thumbprint")]
+    KidMalformed,
+    /// `iss` names no configured issuer.
+    #[error("issuer `{0}` is not accepted")]
+    IssuerRefused(String),
+    /// No key of the issuer has this `kid`.
+    #[error("no key of the issuer has the token's `kid`")]
+    UnknownKid,
+    /// No keys of the issuer are loaded.
+    #[error("no keys of issuer `{0}` are loaded")]
+    KeysUnavailable(String),
+    /// The key found is bound to another algorithm, type or curve.
+    #[error("the token's key does not allow algorithm `{0}`")]
+    KeyAlgorithm(String),
+    /// The key has no in-process implementation; the shell checks it elsewhere.
+    #[error("the token's key cannot be used by this provider")]
+    KeyUnusable,
+    /// The signature does not verify.
+    #[error("signature is not valid")]
+    Signature,
+    /// A claim is missing, has the wrong type, or says no.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+}
+
+impl VerifyError {
+    /// A stable identifier for logs, metrics and documentation.
+    pub fn code(&self) -> &'static str {
+        match self {
+            VerifyError::Jose(error) => error.code(),
+            VerifyError::TypeRefused(_) => "typ_refused",
+            VerifyError::KidMissing => "kid_missing",
+            VerifyError::KidMalformed => "kid_malformed",
+            VerifyError::IssuerRefused(_) => "issuer_refused",
+            VerifyError::UnknownKid => "kid_unknown",
+            VerifyError::KeysUnavailable(_) => "keys_unavailable",
+            VerifyError::KeyAlgorithm(_) => "key_alg_mismatch",
+            VerifyError::KeyUnusable => "key_unusable",
+            VerifyError::Signature => "signature_invalid",
+            VerifyError::Claim(error) => error.code(),
+        }
+    }
+}
