@@ -52,12 +52,13 @@ pub fn normalise_path(target: &str) -> Result<String, PathError> {
     {
         return Err(PathError::Ambiguous);
     }
+    let inner = text.strip_suffix('/').unwrap_or(&text);
+    let mut segments = inner.split('/').skip(1);
+    if segments.any(|segment| matches!(segment, "" | "." | "..")) || text.starts_with("//") {
+        return Err(PathError::Ambiguous);
+    }
     if text.len() > 1 && text.ends_with('/') {
         text.pop();
-    }
-    let mut segments = text.split('/').skip(1);
-    if text != "/" && segments.any(|segment| matches!(segment, "" | "." | "..")) {
-        return Err(PathError::Ambiguous);
     }
     Ok(text)
 }

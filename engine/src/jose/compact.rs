@@ -30,6 +30,15 @@ pub struct Jws<'t> {
     pub signature: Vec<u8>,
 }
 
+/// A token's parts for display. Nothing in it is verified.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inspected {
+    /// The protected header, whatever its `alg`.
+    pub header: Map<String, Value>,
+    /// The claims.
+    pub payload: Map<String, Value>,
+}
+
 impl<'t> Jws<'t> {
     /// Splits, decodes and checks the header of `token`.
     ///
@@ -67,10 +76,7 @@ impl<'t> Jws<'t> {
     ///
     /// # Errors
     /// As [`Jws::parse`], except that any `alg` is shown.
-    pub fn inspect(
-        token: &str,
-        limits: &Limits,
-    ) -> Result<(Map<String, Value>, Map<String, Value>), JoseError> {
+    pub fn inspect(token: &str, limits: &Limits) -> Result<Inspected, JoseError> {
         if token.len() > limits.token_bytes {
             return Err(JoseError::TokenTooLong {
                 length: token.len(),
@@ -90,7 +96,10 @@ impl<'t> Jws<'t> {
             let bytes = base64url::decode(text).ok_or(JoseError::Base64(segment))?;
             parse_object(&bytes, limits).map_err(|message| JoseError::Json { segment, message })
         };
-        Ok((object("header", header)?, object("payload", payload)?))
+        Ok(Inspected {
+            header: object("header", header)?,
+            payload: object("payload", payload)?,
+        })
     }
 }
 

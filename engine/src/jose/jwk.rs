@@ -97,14 +97,11 @@ impl Jwk {
         if optional(map, "use")?.is_some_and(|value| value != "sig") {
             return Err(JwkError::NotForVerification);
         }
-        match map.get("key_ops") {
-            None => {}
-            Some(Value::Array(operations)) => {
-                if !operations.iter().any(|operation| operation == "verify") {
-                    return Err(JwkError::NotForVerification);
-                }
+        if let Some(value) = map.get("key_ops") {
+            let operations = value.as_array().ok_or(JwkError::Member("key_ops"))?;
+            if !operations.iter().any(|operation| operation == "verify") {
+                return Err(JwkError::NotForVerification);
             }
-            Some(_) => return Err(JwkError::Member("key_ops")),
         }
         let algorithm = match optional(map, "alg")? {
             None => None,

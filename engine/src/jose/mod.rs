@@ -13,7 +13,7 @@ mod thumbprint;
 
 pub use algorithm::{Algorithm, Curve, KeyType};
 pub use base64url::{decode as decode_base64url, encode as encode_base64url};
-pub use compact::{Header, Jws};
+pub use compact::{Header, Inspected, Jws};
 pub use error::{JoseError, JwkError};
 pub use jwk::{Jwk, PublicKey};
 pub use jwk_set::{JwkSet, RejectedJwk};
