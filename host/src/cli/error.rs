@@ -1,0 +1,47 @@
+use std::process::ExitCode;
+
+use thiserror::Error;
+use tokensmith_engine::jose::JwkError;
+use tokensmith_engine::policy::PolicyError;
+
+/// Why a command could not do its work.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// A file or a stream cannot be read or written.
+    #[error("cannot read or write `{name}`: {error}")]
+    Io {
+        /// The file's path, or `standard input`.
+        name: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The arguments do not fit together.
+    #[error("{0}")]
+    Usage(String),
+    /// A JWK set is not usable.
+    #[error("JWK set `{name}`: {error}")]
+    Jwks {
+        /// The file's path.
+        name: String,
+        /// Why.
+        error: JwkError,
+    },
+    /// A policy does not load.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
+impl CliError {
+    /// 2 for wrong usage, 1 for all else.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            CliError::Usage(_) | CliError::Jwks { .. } => ExitCode::from(2),
+            CliError::Io { .. } | CliError::Policy(_) => ExitCode::FAILURE,
+        }
+    }
+
+    pub(super) fn io(name: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let name = name.into();
+        move |error| CliError::Io { name, error }
+    }
+}

@@ -1,0 +1,149 @@
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use tokensmith_engine::claims::{ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile};
+use tokensmith_engine::jose::{JwkSet, Jws, Limits};
+use tokensmith_engine::principal::Principal;
+use tokensmith_engine::verify::aws_lc::AwsLc;
+use tokensmith_engine::verify::{KeyRing, Verifier};
+
+use super::CliError;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Verify a token: exit code 0 when valid, 1 when not, 2 for wrong usage
+    Verify(VerifyArgs),
+    /// Show a token's header and claims without verifying anything
+    Inspect(InspectArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// File with the issuer's JWK set
+    #[arg(long)]
+    jwks: PathBuf,
+    /// Expected `iss`
+    #[arg(long)]
+    issuer: String,
+    /// Expected `aud`; may be given several times
+    #[arg(long, required = true)]
+    audience: Vec<String>,
+    /// Time to verify at, in seconds since the epoch; the clock's by default
+    #[arg(long, allow_negative_numbers = true)]
+    now: Option<i64>,
+    /// Claims that are required
+    #[arg(long, value_enum, default_value_t = ProfileArg::Tokensmith)]
+    profile: ProfileArg,
+    /// Leeway in seconds
+    #[arg(long, default_value_t = DEFAULT_LEEWAY, value_parser = clap::value_parser!(i64).range(0..=MAX_LEEWAY))]
+    leeway: i64,
+    /// The token, or `-` for standard input
+    token: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// The token, or `-` for standard input
+    token: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProfileArg {
+    Tokensmith,
+    Generic,
+}
+
+pub(super) fn run(command: TokenCommand) -> Result<ExitCode, CliError> {
+    match command {
+        TokenCommand::Verify(arguments) => verify(&arguments),
+        TokenCommand::Inspect(arguments) => inspect(&arguments),
+    }
+}
+
+fn verify(arguments: &VerifyArgs) -> Result<ExitCode, CliError> {
+    let limits = Limits::default();
+    let name = arguments.jwks.display().to_string();
+    let document = std::fs::read(&arguments.jwks)
+        .map_err(|error| CliError::Usage(format!("cannot read JWK set `{name}`: {error}")))?;
+    let set = JwkSet::parse(&document, &limits).map_err(|error| CliError::Jwks { name, error })?;
+    let ring = KeyRing::new([(arguments.issuer.as_str(), &set)], &AwsLc);
+    let rules = ClaimRules {
+        issuer: arguments.issuer.clone(),
+        audiences: arguments.audience.clone(),
+        profile: match arguments.profile {
+            ProfileArg::Tokensmith => Profile::TokenSmith,
+            ProfileArg::Generic => Profile::Generic,
+        },
+        leeway: arguments.leeway,
+    };
+    let token = token_text(&arguments.token)?;
+    let now = arguments.now.map_or_else(clock, Ok)?;
+    match Verifier::new([rules], limits).verify(&token, &ring, now) {
+        Ok(verified) => {
+            let principal = Principal::from_verified(&verified);
+            print(&json!({
+                "valid": true,
+                "alg": verified.header().algorithm.name(),
+                "kid": verified.header().kid,
+                "principal": {
+                    "id": principal.id(),
+                    "type": principal.principal_type().name(),
+                    "roles": principal.roles().collect::<Vec<_>>(),
+                    "scopes": principal.scopes().collect::<Vec<_>>(),
+                },
+                "claims": verified.claims().all(),
+            }));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            print(&json!({"valid": false, "code": error.code(), "message": error.to_string()}));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn inspect(arguments: &InspectArgs) -> Result<ExitCode, CliError> {
+    match Jws::inspect(&token_text(&arguments.token)?, &Limits::default()) {
+        Ok(inspected) => {
+            print(&json!({
+                "verified": false,
+                "header": inspected.header,
+                "claims": inspected.payload,
+            }));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            print(&json!({"verified": false, "code": error.code(), "message": error.to_string()}));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn token_text(argument: &str) -> Result<String, CliError> {
+    if argument != "-" {
+        return Ok(argument.to_owned());
+    }
+    let mut text = String::new();
+    // More than any token may have, so that the limit is the engine's to report.
+    std::io::stdin()
+        .take(1024 * 1024)
+        .read_to_string(&mut text)
+        .map_err(CliError::io("standard input"))?;
+    Ok(text.trim().to_owned())
+}
+
+fn clock() -> Result<i64, CliError> {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_secs()).ok())
+        .ok_or_else(|| CliError::Usage("the clock is before 1970: give `--now`".to_owned()))
+}
+
+fn print(value: &serde_json::Value) {
+    println!("{value:#}");
+}

@@ -1,0 +1,3 @@
+//! The TokenSmith command line over the engine.
+
+pub mod cli;

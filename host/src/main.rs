@@ -1,0 +1,7 @@
+//! The `tokensmith` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tokensmith::cli::main()
+}

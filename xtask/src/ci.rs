@@ -1,0 +1,54 @@
+use anyhow::{Result, bail};
+
+use crate::command::{command, output, run};
+use crate::test;
+
+/// What has to hold before a change lands.
+pub(crate) fn all() -> Result<()> {
+    run(&mut command("cargo", &["fmt", "--all", "--check"]))?;
+    run(&mut command(
+        "cargo",
+        &[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    ))?;
+    engine_graph()?;
+    test::all()
+}
+
+/// The engine has no clock, randomness or runtime in its wasm32 graph.
+fn engine_graph() -> Result<()> {
+    const REFUSED: [&str; 5] = ["getrandom", "js-sys", "wasm-bindgen", "tokio", "web-time"];
+    let tree = output(&mut command(
+        "cargo",
+        &[
+            "tree",
+            "--locked",
+            "--package",
+            "tokensmith-engine",
+            "--features",
+            "portable",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ],
+    ))?;
+    let found = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .find(|name| REFUSED.contains(name));
+    match found {
+        Some(name) => bail!("the engine's wasm32 graph has `{name}`"),
+        None => Ok(()),
+    }
+}
