@@ -1,1 +1,1 @@
-//! TokenSmith.
+//! The browser and node verifier: not built yet.

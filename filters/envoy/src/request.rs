@@ -50,9 +50,7 @@ impl Request {
                 decider.finish(*pending, verdict, cache)
             }
         };
-        if outcome.keys_wanted {
-            state.want_keys(now);
-        }
+        state.keys_wanted |= outcome.keys_wanted;
         Some(outcome)
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) cache: VerifiedCache<Arc<Identity>>,
     pub(crate) host_signatures: HostSignatures,
     pub(crate) remote: Vec<RemoteJwks>,
+    /// A token named a key that is not loaded since the last tick.
+    pub(crate) keys_wanted: bool,
     configured: Vec<(String, JwkSet)>,
     limits: Limits,
     epoch: u64,
@@ -44,6 +46,7 @@ impl State {
             cache: VerifiedCache::new(config.cache.entries),
             host_signatures: HostSignatures::detect(),
             remote,
+            keys_wanted: false,
             configured,
             limits,
             epoch: 0,
@@ -74,20 +77,18 @@ impl State {
         self.cache.enter_epoch(self.epoch);
     }
 
-    /// Asks Envoy for every JWK set that is due.
+    /// Asks Envoy for every JWK set that is due. Only the root context may call this: the answer
+    /// goes to the context that asked, and a request's context is gone by then.
     pub(crate) fn poll(&mut self, now: i64) {
+        let wanted = std::mem::take(&mut self.keys_wanted);
         for remote in &mut self.remote {
+            if wanted {
+                remote.unknown_kid(now);
+            }
             remote.poll(now);
         }
         if self.remote.iter_mut().any(|remote| remote.has_expired(now)) {
             self.rebuild_keys(now);
-        }
-    }
-
-    /// Asks again for JWK sets after a token named a key that is not loaded.
-    pub(crate) fn want_keys(&mut self, now: i64) {
-        for remote in &mut self.remote {
-            remote.unknown_kid(now);
         }
     }
 

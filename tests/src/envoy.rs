@@ -1,0 +1,150 @@
+//! A real Envoy with the filter.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{http, tool};
+
+/// The cluster name of the backend, for `jwks_cluster`.
+pub const BACKEND: &str = "backend";
+
+/// A running Envoy; killed when dropped.
+#[derive(Debug)]
+pub struct Envoy {
+    /// The port of its listener.
+    pub port: u16,
+    process: Child,
+    log: PathBuf,
+}
+
+impl Envoy {
+    /// Starts Envoy with the filter configured by `filter` before the backend on `backend`.
+    ///
+    /// # Errors
+    /// Envoy's log when it does not come up.
+    pub fn start(filter: &Value, backend: u16) -> Result<Self, String> {
+        let (port, admin) = (free_port(), free_port());
+        let folder =
+            std::env::temp_dir().join(format!("tokensmith-envoy-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (bootstrap, log) = (folder.join("envoy.json"), folder.join("envoy.log"));
+        std::fs::write(&bootstrap, config(filter, port, admin, backend).to_string()).unwrap();
+        let output = std::fs::File::create(&log).unwrap();
+        let process = Command::new(tool("TOKENSMITH_ENVOY"))
+            .args([
+                "--concurrency",
+                "1",
+                "--disable-hot-restart",
+                "--log-level",
+                "warn",
+            ])
+            .args(["--component-log-level", "wasm:info", "--config-path"])
+            .arg(&bootstrap)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let mut envoy = Self { port, process, log };
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            if envoy.process.try_wait().unwrap().is_some() || Instant::now() > end {
+                return Err(envoy.log());
+            }
+            let ready = http::request(admin, "GET", "/ready", &[]);
+            if ready.is_ok_and(|response| response.status == 200) {
+                return Ok(envoy);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What Envoy has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Sends a request through Envoy.
+    ///
+    /// # Panics
+    /// When Envoy does not answer.
+    pub fn request(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> http::Response {
+        http::request(self.port, method, target, headers)
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if let Some(folder) = self.log.parent() {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+fn config(filter: &Value, port: u16, admin: u16, backend: u16) -> Value {
+    let address =
+        |port: u16| json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
+    let typed = |name: &str, mut value: Value| {
+        value["@type"] = format!("type.googleapis.com/{name}").into();
+        value
+    };
+    let wasm = typed(
+        "envoy.extensions.filters.http.wasm.v3.Wasm",
+        json!({"config": {
+            "name": "tokensmith",
+            "root_id": "tokensmith",
+            "fail_open": false,
+            "configuration": typed("google.protobuf.StringValue", json!({"value": filter.to_string()})),
+            "vm_config": {
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": tool("TOKENSMITH_FILTER_WASM")}},
+            },
+        }}),
+    );
+    let manager = typed(
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        json!({
+            "stat_prefix": "test",
+            "route_config": {"virtual_hosts": [{
+                "name": "all", "domains": ["*"],
+                "routes": [{"match": {"prefix": "/"}, "route": {"cluster": BACKEND}}],
+            }]},
+            "http_filters": [
+                {"name": "tokensmith", "typed_config": wasm},
+                {"name": "router", "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", json!({}))},
+            ],
+        }),
+    );
+    json!({
+        "admin": {"address": address(admin)},
+        "static_resources": {
+            "listeners": [{
+                "name": "test", "address": address(port),
+                "filter_chains": [{"filters": [{
+                    "name": "envoy.filters.network.http_connection_manager", "typed_config": manager,
+                }]}],
+            }],
+            "clusters": [{
+                "name": BACKEND, "type": "STATIC", "connect_timeout": "1s",
+                "load_assignment": {"cluster_name": BACKEND, "endpoints": [{
+                    "lb_endpoints": [{"endpoint": {"address": address(backend)}}],
+                }]},
+            }],
+        },
+    })
+}

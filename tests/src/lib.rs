@@ -1,0 +1,18 @@
+//! What the end-to-end tests run against: a real Envoy with the filter, a backend that tells what
+//! reached it, and keys that sign real tokens.
+// A harness that cannot go on has to fail its test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod backend;
+pub mod envoy;
+pub mod http;
+pub mod tokens;
+
+/// The path in the environment variable `name`, which `cargo xtask test` sets.
+///
+/// # Panics
+/// When it is not set: a missing tool fails the test.
+pub fn tool(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("`{name}` is not set: run the tests with `cargo xtask test`"))
+}
