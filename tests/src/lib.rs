@@ -1,7 +1,12 @@
 //! What the end-to-end tests run against: a real Envoy with the filter, a backend that tells what
 //! reached it, and keys that sign real tokens.
 // A harness that cannot go on has to fail its test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 pub mod backend;
 pub mod envoy;
