@@ -2,7 +2,11 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 use tokensmith_engine::jose::JwkError;
-use tokensmith_engine::policy::PolicyError;
+
+use crate::oidc::OidcError;
+use crate::policy_files::PolicyFilesError;
+use crate::service::ServiceError;
+use crate::store::StoreError;
 
 /// Why a command could not do its work.
 #[derive(Debug, Error)]
@@ -28,15 +32,27 @@ pub enum CliError {
     },
     /// A policy does not load.
     #[error(transparent)]
-    Policy(#[from] PolicyError),
+    Policy(#[from] PolicyFilesError),
+    /// The service does not start, or ended.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something cannot be fetched.
+    #[error(transparent)]
+    Fetch(#[from] OidcError),
 }
 
 impl CliError {
     /// 2 for wrong usage, 1 for all else.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            CliError::Usage(_) | CliError::Jwks { .. } => ExitCode::from(2),
-            CliError::Io { .. } | CliError::Policy(_) => ExitCode::FAILURE,
+            CliError::Usage(_) | CliError::Jwks { .. } | CliError::Fetch(_) => ExitCode::from(2),
+            CliError::Io { .. }
+            | CliError::Policy(_)
+            | CliError::Service(_)
+            | CliError::Store(_) => ExitCode::FAILURE,
         }
     }
 

@@ -1,14 +1,19 @@
 //! Commands and their exit codes: 0 for yes, 1 for no or failed, 2 for wrong usage.
 
 mod batch;
+mod bootstrap_token;
 mod error;
 mod jws;
 mod policy;
+mod serve;
 mod token;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config_file::ConfigFile;
 
 pub use error::CliError;
 
@@ -16,12 +21,22 @@ pub use error::CliError;
 #[derive(Debug, Parser)]
 #[command(name = "tokensmith", version)]
 struct Cli {
+    /// Configuration file, JSON
+    #[arg(long, global = true, env = "TOKENSMITH_CONFIG")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the token service
+    Serve(Box<serve::ServeArgs>),
+    /// Make bootstrap tokens for services
+    #[command(subcommand)]
+    BootstrapToken(bootstrap_token::BootstrapTokenCommand),
+    /// Print a configuration file with the default values
+    GenerateConfig,
     /// Verify or inspect a token
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -35,7 +50,11 @@ enum Command {
 
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Serve(arguments) => serve::run(*arguments, cli.config),
+        Command::BootstrapToken(command) => bootstrap_token::run(command),
+        Command::GenerateConfig => generate_config(),
         Command::Token(command) => token::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Jws(command) => jws::run(command),
@@ -47,4 +66,16 @@ pub fn main() -> ExitCode {
             error.exit_code()
         }
     }
+}
+
+fn generate_config() -> Result<ExitCode, CliError> {
+    let text = serde_json::to_string_pretty(&ConfigFile::default())
+        .map_err(|error| CliError::Usage(error.to_string()))?;
+    println!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where asynchronous work runs.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Runtime::new().map_err(CliError::io("the asynchronous runtime"))
 }

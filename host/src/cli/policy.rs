@@ -4,31 +4,31 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tokensmith_engine::authz::CompiledPolicy;
-use tokensmith_engine::policy::{self, BASELINE_MODEL, Source};
 
 use super::{CliError, batch};
+use crate::policy_files::{PolicyFiles, PolicyFilesError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
     /// Decide requests
     Eval(EvalArgs),
     /// Load a policy and say whether it is good
-    Check(PolicyFiles),
+    Check(PolicyArgs),
     /// Print the policy version
-    Version(PolicyFiles),
+    Version(PolicyArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct EvalArgs {
     #[command(flatten)]
-    files: PolicyFiles,
+    files: PolicyArgs,
     /// Read a JSON array of request values a line and answer {"allowed"} or {"error"} lines
     #[arg(long, required = true)]
     batch: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct PolicyFiles {
+pub(super) struct PolicyArgs {
     /// Casbin model; the baseline model by default
     #[arg(long)]
     model: Option<PathBuf>,
@@ -59,35 +59,14 @@ pub(super) fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl PolicyFiles {
-    fn compile(&self) -> Result<CompiledPolicy, CliError> {
-        let read = |path: &PathBuf| {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path).map_err(CliError::io(name.clone()))?;
-            Ok::<_, CliError>((name, text))
-        };
-        let model = match &self.model {
-            Some(path) => read(path)?,
-            None => ("<baseline model>".to_owned(), BASELINE_MODEL.to_owned()),
-        };
-        let mut rules = self
-            .policy
-            .iter()
-            .chain(&self.grouping)
-            .map(read)
-            .collect::<Result<Vec<_>, _>>()?;
-        if self.policy.is_empty() {
-            rules.insert(0, ("<baseline rules>".to_owned(), policy::baseline_rules()));
+impl PolicyArgs {
+    fn compile(self) -> Result<CompiledPolicy, PolicyFilesError> {
+        PolicyFiles {
+            model: self.model,
+            baseline: self.policy.is_empty(),
+            rules: self.policy.into_iter().chain(self.grouping).collect(),
         }
-        let sources: Vec<Source<'_>> = rules
-            .iter()
-            .map(|(name, text)| Source { name, text })
-            .collect();
-        let model = Source {
-            name: &model.0,
-            text: &model.1,
-        };
-        Ok(policy::compile(model, &sources)?)
+        .compile()
     }
 }
 

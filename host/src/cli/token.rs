@@ -1,7 +1,6 @@
 use std::io::Read as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -11,7 +10,8 @@ use tokensmith_engine::principal::Principal;
 use tokensmith_engine::verify::aws_lc::AwsLc;
 use tokensmith_engine::verify::{KeyRing, Verifier};
 
-use super::CliError;
+use super::{CliError, runtime};
+use crate::oidc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
@@ -23,9 +23,9 @@ pub(super) enum TokenCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// File with the issuer's JWK set
+    /// File or URL of the issuer's JWK set
     #[arg(long)]
-    jwks: PathBuf,
+    jwks: String,
     /// Expected `iss`
     #[arg(long)]
     issuer: String,
@@ -66,10 +66,11 @@ pub(super) fn run(command: TokenCommand) -> Result<ExitCode, CliError> {
 
 fn verify(arguments: &VerifyArgs) -> Result<ExitCode, CliError> {
     let limits = Limits::default();
-    let name = arguments.jwks.display().to_string();
-    let document = std::fs::read(&arguments.jwks)
-        .map_err(|error| CliError::Usage(format!("cannot read JWK set `{name}`: {error}")))?;
-    let set = JwkSet::parse(&document, &limits).map_err(|error| CliError::Jwks { name, error })?;
+    let document = jwks_document(&arguments.jwks)?;
+    let set = JwkSet::parse(&document, &limits).map_err(|error| CliError::Jwks {
+        name: arguments.jwks.clone(),
+        error,
+    })?;
     let ring = KeyRing::new([(arguments.issuer.as_str(), &set)], &AwsLc);
     let rules = ClaimRules {
         issuer: arguments.issuer.clone(),
@@ -104,6 +105,15 @@ fn verify(arguments: &VerifyArgs) -> Result<ExitCode, CliError> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Reads a file, or fetches what is a URL.
+fn jwks_document(name: &str) -> Result<Vec<u8>, CliError> {
+    if !name.starts_with("https://") && !name.starts_with("http://") {
+        return std::fs::read(name)
+            .map_err(|error| CliError::Usage(format!("cannot read JWK set `{name}`: {error}")));
+    }
+    Ok(runtime()?.block_on(oidc::fetch_document(name, Duration::from_secs(10)))?)
 }
 
 fn inspect(arguments: &InspectArgs) -> Result<ExitCode, CliError> {

@@ -1,0 +1,94 @@
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::{OidcError, http_get};
+
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: String,
+}
+
+/// Checks that keys may be asked for at `text`: https, or http on this machine, or http where
+/// the operator allowed it.
+pub(super) fn check_url(text: &str, allow_http: bool) -> Result<(), OidcError> {
+    let wrong = |reason| OidcError::Url {
+        url: text.to_owned(),
+        reason,
+    };
+    let url = Url::parse(text).map_err(|_| wrong("not a URL"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("it holds a user name or password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("it has a query or fragment"));
+    }
+    let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if local || allow_http => Ok(()),
+        "http" => Err(wrong(
+            "http is only for this machine: use https, or give `--oidc-allow-http`",
+        )),
+        _ => Err(wrong("its scheme is not https")),
+    }
+}
+
+/// The document's URL (OpenID Connect Discovery section 4).
+pub(super) fn document_url(issuer: &str) -> String {
+    format!(
+        "{}/.well-known/openid-configuration",
+        issuer.trim_end_matches('/')
+    )
+}
+
+/// Fetches the metadata of `issuer` and returns its `jwks_uri`.
+pub(super) async fn jwks_uri(
+    client: &reqwest::Client,
+    issuer: &str,
+    allow_http: bool,
+) -> Result<String, OidcError> {
+    let url = document_url(issuer);
+    let (status, body) = http_get::get(client, &url).await?;
+    let wrong = |reason: String| OidcError::Discovery {
+        url: url.clone(),
+        reason,
+    };
+    if status != 200 {
+        return Err(wrong(format!("status {status}")));
+    }
+    let metadata: Metadata =
+        serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
+    if metadata.issuer != issuer {
+        return Err(wrong(format!(
+            "its issuer is `{}`, configured is `{issuer}`",
+            metadata.issuer
+        )));
+    }
+    check_url(&metadata.jwks_uri, allow_http)?;
+    Ok(metadata.jwks_uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_safe_urls() {
+        for (url, allow_http, good) in [
+            ("https://idp.example", false, true),
+            ("https://idp.example/realms/x", false, true),
+            ("http://127.0.0.1:4444", false, true),
+            ("http://localhost:4444", false, true),
+            ("http://hydra:4444", false, false),
+            ("http://hydra:4444", true, true),
+            ("http://localhost.example", false, false),
+            ("ftp://localhost", true, false),
+            ("https://user@idp.example", false, false),
+            ("https://idp.example?x=1", false, false),
+            ("idp.example", false, false),
+        ] {
+            assert_eq!(check_url(url, allow_http).is_ok(), good, "{url}");
+        }
+    }
+}

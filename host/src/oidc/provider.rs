@@ -1,0 +1,176 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokensmith_engine::claims::ClaimRules;
+use tokensmith_engine::jose::Limits;
+use tokensmith_engine::keys::{JwksSource, RefreshPolicy};
+use tokensmith_engine::verify::aws_lc::AwsLc;
+use tokensmith_engine::verify::{KeyRing, Verified, Verifier, VerifyError};
+
+use super::{OidcError, discovery, http_get};
+use crate::clock::unix_now;
+
+/// The provider whose ID tokens are exchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OidcSettings {
+    /// Its issuer, exactly as in its tokens.
+    pub issuer: String,
+    /// The client the tokens are issued to: their `aud`.
+    pub client_id: String,
+    /// Whether plain http is allowed to another machine.
+    pub allow_http: bool,
+    /// The longest a request to the provider may take.
+    pub timeout: Duration,
+}
+
+/// A provider with its keys. Keys are fetched when first needed, in the background when they grow
+/// old, and once more when a token names a `kid` that is new.
+#[derive(Debug)]
+pub struct OidcProvider {
+    settings: OidcSettings,
+    client: reqwest::Client,
+    verifier: Verifier,
+    keys: Mutex<Keys>,
+    fetching: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Keys {
+    source: JwksSource,
+    ring: Arc<KeyRing>,
+}
+
+/// Asking sooner would not help the callers who wait, and would hurt a provider that recovers.
+const COOLDOWN_SECONDS: i64 = 5;
+
+impl OidcProvider {
+    /// Checks the settings; asks the provider nothing yet.
+    ///
+    /// # Errors
+    /// [`OidcError::Url`], [`OidcError::Client`].
+    pub fn new(settings: OidcSettings) -> Result<Self, OidcError> {
+        discovery::check_url(&settings.issuer, settings.allow_http)?;
+        let rules = ClaimRules::generic(&settings.issuer, [&settings.client_id]);
+        let policy = RefreshPolicy {
+            cooldown: COOLDOWN_SECONDS,
+            ..RefreshPolicy::default()
+        };
+        Ok(Self {
+            client: http_get::client(settings.timeout)?,
+            verifier: Verifier::new([rules], Limits::default()),
+            keys: Mutex::new(Keys {
+                source: JwksSource::new(discovery::document_url(&settings.issuer), policy),
+                ring: Arc::default(),
+            }),
+            fetching: tokio::sync::Mutex::new(()),
+            settings,
+        })
+    }
+
+    /// The configured issuer.
+    pub fn issuer(&self) -> &str {
+        &self.settings.issuer
+    }
+
+    /// Seconds after which asking again may help.
+    pub fn retry_after(&self) -> i64 {
+        COOLDOWN_SECONDS
+    }
+
+    /// Verifies an ID token (OpenID Connect Core section 3.1.3.7).
+    ///
+    /// # Errors
+    /// [`OidcError`]; [`OidcError::is_about_token`] tells bad tokens from missing keys.
+    pub async fn verify(self: &Arc<Self>, token: &str) -> Result<Verified, OidcError> {
+        let ring = self.ring().await?;
+        let verified = match self.verifier.verify(token, &ring, unix_now()) {
+            Err(VerifyError::UnknownKid) => {
+                let wanted = self.locked().source.unknown_kid(unix_now()).is_some();
+                if !wanted {
+                    // Another caller may have fetched since, or be fetching now.
+                    drop(self.fetching.lock().await);
+                } else if let Err(error) = self.fetch().await {
+                    tracing::warn!(%error, "cannot refresh the OIDC provider's keys");
+                }
+                let ring = Arc::clone(&self.locked().ring);
+                self.verifier.verify(token, &ring, unix_now())?
+            }
+            other => other?,
+        };
+        let azp = verified.claims().string("azp");
+        let several = verified.claims().audiences().nth(1).is_some();
+        if azp.map_or(several, |azp| azp != self.settings.client_id) {
+            return Err(OidcError::AuthorizedParty);
+        }
+        Ok(verified)
+    }
+
+    /// Keys that may be used now; waits for them only when there are none.
+    async fn ring(self: &Arc<Self>) -> Result<Arc<KeyRing>, OidcError> {
+        let now = unix_now();
+        let (due, current) = {
+            let mut keys = self.locked();
+            let due = keys.source.poll(now).is_some();
+            (due, keys.current(now))
+        };
+        match (due, current) {
+            (false, Some(ring)) => Ok(ring),
+            (true, Some(ring)) => {
+                let provider = Arc::clone(self);
+                tokio::spawn(async move {
+                    if let Err(error) = provider.fetch().await {
+                        tracing::warn!(%error, "cannot refresh the OIDC provider's keys");
+                    }
+                });
+                Ok(ring)
+            }
+            (true, None) => {
+                self.fetch().await?;
+                self.locked().current(unix_now()).ok_or(OidcError::NoKeys)
+            }
+            (false, None) => {
+                drop(self.fetching.lock().await);
+                self.locked().current(unix_now()).ok_or(OidcError::NoKeys)
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<(), OidcError> {
+        let _turn = self.fetching.lock().await;
+        let answer = self.ask().await;
+        let now = unix_now();
+        let mut keys = self.locked();
+        match answer {
+            Ok((status, body)) => {
+                let set = keys
+                    .source
+                    .fetched(now, status, &body, &Limits::default())?;
+                let ring = KeyRing::new([(self.settings.issuer.as_str(), set)], &AwsLc);
+                keys.ring = Arc::new(ring);
+                Ok(())
+            }
+            Err(error) => {
+                keys.source.failed(now);
+                Err(error)
+            }
+        }
+    }
+
+    async fn ask(&self) -> Result<(u16, Vec<u8>), OidcError> {
+        let OidcSettings {
+            issuer, allow_http, ..
+        } = &self.settings;
+        let jwks_uri = discovery::jwks_uri(&self.client, issuer, *allow_http).await?;
+        http_get::get(&self.client, &jwks_uri).await
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keys {
+    fn current(&self, now: i64) -> Option<Arc<KeyRing>> {
+        self.source.keys(now).map(|_| Arc::clone(&self.ring))
+    }
+}

@@ -1,0 +1,220 @@
+//! The HTTP service.
+
+mod attempt_limiter;
+mod audit;
+mod identity_exchange;
+mod oauth_error;
+mod public_documents;
+mod router;
+mod settings;
+mod token_endpoint;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+use tokensmith_engine::authz::CompiledPolicy;
+use tokensmith_engine::exchange::{Issuance, UserTokenRules};
+use tokio::net::TcpListener;
+
+use crate::clock::unix_now;
+use crate::config_file::{ConfigFile, ConfigFileError};
+use crate::oidc::{OidcError, OidcProvider};
+use crate::policy_files::{PolicyFiles, PolicyFilesError};
+use crate::random;
+use crate::signing_key::{SigningKey, SigningKeyError};
+use crate::store::{Store, StoreError};
+
+use attempt_limiter::AttemptLimiter;
+use oauth_error::OauthError;
+use public_documents::PublicDocument;
+
+pub use settings::Settings;
+
+/// Life of an access token in seconds.
+const TOKEN_LIFETIME: i64 = 3600;
+/// How long what has ended stays in the store, in seconds, for whoever looks into an incident.
+const KEEP_ENDED: i64 = 7 * 24 * 3600;
+
+/// Why the service does not start, or ends.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// The settings do not fit together.
+    #[error("{0}")]
+    Settings(String),
+    /// The configuration file.
+    #[error(transparent)]
+    ConfigFile(#[from] ConfigFileError),
+    /// The policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyFilesError),
+    /// The signing keys.
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The OpenID provider's settings.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on `{address}`: {error}")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Serving ended.
+    #[error("cannot serve: {0}")]
+    Serve(std::io::Error),
+}
+
+/// Everything the handlers share. Immutable but for the store, the provider's keys and the
+/// limiter.
+struct Service {
+    settings: Settings,
+    keys: Vec<SigningKey>,
+    jwks: PublicDocument,
+    metadata: PublicDocument,
+    policy: CompiledPolicy,
+    rules: UserTokenRules,
+    oidc: Option<Arc<OidcProvider>>,
+    store: Store,
+    limiter: AttemptLimiter,
+}
+
+/// A service that is listening.
+pub struct Listening {
+    listener: TcpListener,
+    service: Arc<Service>,
+}
+
+impl Listening {
+    /// Loads everything and binds the address. Nothing is served before all of it is good.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn start(settings: Settings) -> Result<Self, ServiceError> {
+        let policy = match &settings.policy_dir {
+            Some(folder) => PolicyFiles::in_folder(folder)?,
+            None => PolicyFiles {
+                baseline: true,
+                ..PolicyFiles::default()
+            },
+        }
+        .compile()?;
+        let config = match &settings.config {
+            Some(path) => ConfigFile::read(path)?,
+            None => ConfigFile::default(),
+        };
+        let oidc = match &settings.oidc {
+            Some(oidc) => Some(Arc::new(OidcProvider::new(oidc.clone())?)),
+            None => None,
+        };
+        let keys = match &settings.key_file {
+            Some(path) => vec![SigningKey::open(path)?],
+            None => SigningKey::open_folder(&settings.key_dir, unix_now())?,
+        };
+        let store = Store::open(&settings.store).await?;
+        let listener =
+            TcpListener::bind(settings.listen)
+                .await
+                .map_err(|error| ServiceError::Listen {
+                    address: settings.listen,
+                    error,
+                })?;
+        let service = Service {
+            jwks: public_documents::jwks(&keys),
+            metadata: public_documents::metadata(&settings.issuer),
+            rules: config.into_rules(settings.audiences.clone()),
+            keys,
+            policy,
+            oidc,
+            store,
+            limiter: AttemptLimiter::default(),
+            settings,
+        };
+        Ok(Self {
+            listener,
+            service: Arc::new(service),
+        })
+    }
+
+    /// The address listened on, with the port that the system chose if it was to choose one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `shutdown`, then ends what is running.
+    ///
+    /// # Errors
+    /// [`ServiceError::Serve`].
+    pub async fn serve(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServiceError> {
+        let store = self.service.store.clone();
+        let purging = tokio::spawn(purge_hourly(store.clone()));
+        let router =
+            router::router(self.service).into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(self.listener, router)
+            .with_graceful_shutdown(shutdown)
+            .await;
+        purging.abort();
+        store.close().await;
+        served.map_err(ServiceError::Serve)
+    }
+}
+
+impl Service {
+    /// Mints a token from claims that are made with fresh random values.
+    fn mint<E: Into<OauthError>>(
+        &self,
+        claims: impl FnOnce(&Issuance<'_>) -> Result<Map<String, Value>, E>,
+    ) -> Result<Minted, OauthError> {
+        let (jti, nonce) = (
+            random::identifier().map_err(OauthError::internal)?,
+            random::opaque_token().map_err(OauthError::internal)?,
+        );
+        let claims = claims(&Issuance {
+            issuer: &self.settings.issuer,
+            cluster_id: &self.settings.cluster_id,
+            openchami_id: &self.settings.openchami_id,
+            now: unix_now(),
+            lifetime: TOKEN_LIFETIME,
+            jti: &jti,
+            nonce: &nonce,
+        })
+        .map_err(Into::into)?;
+        let key = self
+            .keys
+            .last()
+            .ok_or_else(|| OauthError::internal("no signing key"))?;
+        let token = key.sign(&claims).map_err(OauthError::internal)?;
+        Ok(Minted { token, claims })
+    }
+}
+
+/// A signed token and what is in it.
+struct Minted {
+    token: String,
+    claims: Map<String, Value>,
+}
+
+async fn purge_hourly(store: Store) {
+    let mut interval = tokio::time::interval(Duration::from_secs(3600));
+    loop {
+        interval.tick().await;
+        match store.purge(unix_now().saturating_sub(KEEP_ENDED)).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed ended tokens from the store"),
+            Err(error) => tracing::warn!(%error, "cannot remove ended tokens"),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+use std::fmt::Display;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tokensmith_engine::exchange::ExchangeError;
+
+use crate::store::StoreError;
+
+/// An error answer of an OAuth endpoint (RFC 6749 section 5.2, RFC 6750 section 3).
+#[derive(Debug)]
+pub(super) struct OauthError {
+    status: StatusCode,
+    error: &'static str,
+    description: String,
+    code: Option<&'static str>,
+    retry_after: Option<i64>,
+    challenge: bool,
+}
+
+impl OauthError {
+    pub(super) fn new(
+        status: StatusCode,
+        error: &'static str,
+        description: impl Into<String>,
+    ) -> Self {
+        Self {
+            status,
+            error,
+            description: description.into(),
+            code: None,
+            retry_after: None,
+            challenge: false,
+        }
+    }
+
+    /// 400 `invalid_request`.
+    pub(super) fn invalid_request(description: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+
+    /// 400 `invalid_grant`, the same for every reason: a caller learns nothing about tokens that
+    /// are not its own.
+    pub(super) fn invalid_grant() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_grant",
+            "the token is unknown, used, expired or revoked",
+        )
+    }
+
+    /// 401 with a challenge.
+    pub(super) fn unauthorized(error: &'static str, description: impl Into<String>) -> Self {
+        Self {
+            challenge: true,
+            ..Self::new(StatusCode::UNAUTHORIZED, error, description)
+        }
+    }
+
+    /// 429 with the time to wait.
+    pub(super) fn too_many_requests(seconds: i64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "too many failed attempts from this address",
+            )
+        }
+    }
+
+    /// 503 with the time to wait.
+    pub(super) fn unavailable(description: impl Into<String>, seconds: i64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                description,
+            )
+        }
+    }
+
+    /// 500 that tells the log what happened and the caller nothing.
+    pub(super) fn internal(cause: impl Display) -> Self {
+        tracing::error!(%cause, "internal error");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "server_error",
+            "the service cannot answer; its log says why",
+        )
+    }
+
+    /// Adds a stable code for the detail.
+    pub(super) fn with_code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
+    }
+}
+
+impl From<StoreError> for OauthError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(_) => Self::invalid_grant(),
+            other => {
+                tracing::error!(error = %other, "store failed");
+                Self::unavailable("the store does not answer", 1)
+            }
+        }
+    }
+}
+
+impl From<ExchangeError> for OauthError {
+    fn from(error: ExchangeError) -> Self {
+        let (code, description) = (error.code(), error.to_string());
+        match error {
+            ExchangeError::Scope(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_scope", description)
+            }
+            ExchangeError::Target(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_target", description)
+            }
+            ExchangeError::Claim(_) | ExchangeError::SessionEnded => {
+                Self::unauthorized("invalid_token", description)
+            }
+            // RFC 9470 section 3.
+            ExchangeError::Factors(_) => {
+                Self::unauthorized("insufficient_user_authentication", description)
+            }
+        }
+        .with_code(code)
+    }
+}
+
+impl IntoResponse for OauthError {
+    fn into_response(self) -> Response {
+        let mut body = json!({"error": self.error, "error_description": self.description});
+        if let (Some(code), Some(members)) = (self.code, body.as_object_mut()) {
+            members.insert("code".to_owned(), code.into());
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.challenge {
+            let challenge = match self.error {
+                // Without credentials a challenge names no error (RFC 6750 section 3.1).
+                "missing_token" => "Bearer".to_owned(),
+                error => format!("Bearer error=\"{error}\""),
+            };
+            if let Ok(value) = HeaderValue::from_str(&challenge) {
+                headers.insert(header::WWW_AUTHENTICATE, value);
+            }
+        }
+        response
+    }
+}

@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
+
+use super::oauth_error::OauthError;
+use super::{Service, identity_exchange, token_endpoint};
+
+/// No request of these endpoints needs more.
+const MAX_BODY: usize = 64 * 1024;
+
+/// The public endpoints.
+pub(super) fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/.well-known/jwks.json", get(jwks))
+        .route("/.well-known/oauth-authorization-server", get(metadata))
+        .route("/oauth/exchange", post(identity_exchange::exchange))
+        .route("/oauth/token", post(token_endpoint::token))
+        .route("/token", post(token_endpoint::token))
+        .method_not_allowed_fallback(async || {
+            OauthError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "invalid_request",
+                "this endpoint has another method",
+            )
+        })
+        .fallback(async || {
+            OauthError::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is no such endpoint",
+            )
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(service)
+}
+
+/// The process runs; says what it was started with.
+async fn health(State(service): State<Arc<Service>>) -> Response {
+    let settings = &service.settings;
+    Json(json!({
+        "status": "healthy",
+        "service": "tokensmith",
+        "version": env!("CARGO_PKG_VERSION"),
+        "issuer": settings.issuer,
+        "cluster_id": settings.cluster_id,
+        "openchami_id": settings.openchami_id,
+        "oidc_issuer": service.oidc.as_ref().map_or("", |oidc| oidc.issuer()),
+        "service_identity_ca_configured": false,
+        "policy_version": service.policy.policy_version(),
+    }))
+    .into_response()
+}
+
+/// The process can do its work.
+async fn ready(State(service): State<Arc<Service>>) -> Response {
+    match service.store.ping().await {
+        Ok(()) => Json(json!({"status": "ready"})).into_response(),
+        Err(error) => OauthError::from(error).into_response(),
+    }
+}
+
+async fn jwks(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    service.jwks.answer(&headers)
+}
+
+async fn metadata(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    service.metadata.answer(&headers)
+}
