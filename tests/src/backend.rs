@@ -1,5 +1,6 @@
-//! A service behind Envoy that answers with the request it received, and publishes a JWK set.
+//! A service behind Envoy that answers with the request it received, and publishes documents.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 pub struct Backend {
     /// Its port.
     pub port: u16,
-    jwks: Arc<Mutex<Option<Value>>>,
+    documents: Arc<Mutex<HashMap<String, Value>>>,
 }
 
 impl Backend {
@@ -19,24 +20,29 @@ impl Backend {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let jwks = Arc::new(Mutex::new(None));
-        let shared = Arc::clone(&jwks);
+        let documents = Arc::new(Mutex::new(HashMap::<String, Value>::new()));
+        let shared = Arc::clone(&documents);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let jwks = shared.lock().unwrap().clone();
-                std::thread::spawn(move || serve(stream, jwks.as_ref()));
+                let documents = shared.lock().unwrap().clone();
+                std::thread::spawn(move || serve(stream, &documents));
             }
         });
-        Self { port, jwks }
+        Self { port, documents }
     }
 
-    /// What GET /jwks answers; 503 without.
-    pub fn publish(&self, jwks: Option<Value>) {
-        *self.jwks.lock().unwrap() = jwks;
+    /// What `path` answers from now on. Documents are below `/jwks` and `/.well-known`; there 503
+    /// is the answer of a path without one, elsewhere the request.
+    pub fn publish(&self, path: &str, document: Option<Value>) {
+        let mut documents = self.documents.lock().unwrap();
+        match document {
+            Some(document) => documents.insert(path.to_owned(), document),
+            None => documents.remove(path),
+        };
     }
 }
 
-fn serve(mut stream: TcpStream, jwks: Option<&Value>) -> Option<()> {
+fn serve(mut stream: TcpStream, documents: &HashMap<String, Value>) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
     let first = lines.next()?.ok()?;
     let mut words = first.split(' ');
@@ -52,10 +58,12 @@ fn serve(mut stream: TcpStream, jwks: Option<&Value>) -> Option<()> {
             .or_insert_with(|| json!([]));
         values.as_array_mut()?.push(value.trim().into());
     }
-    let (status, body) = match (target, jwks) {
-        ("/jwks", Some(jwks)) => ("200 OK", jwks.clone()),
-        ("/jwks", None) => ("503 Service Unavailable", json!({})),
-        _ => (
+    let (status, body) = match documents.get(target) {
+        Some(document) => ("200 OK", document.clone()),
+        None if target.starts_with("/jwks") || target.starts_with("/.well-known/") => {
+            ("503 Service Unavailable", json!({}))
+        }
+        None => (
             "200 OK",
             json!({"method": method, "target": target, "headers": headers}),
         ),

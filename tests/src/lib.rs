@@ -1,5 +1,5 @@
-//! What the end-to-end tests run against: a real Envoy with the filter, a backend that tells what
-//! reached it, and keys that sign real tokens.
+//! What the end-to-end tests run against: a real Envoy with the filter, the real service, a
+//! real OpenID provider, a backend that tells what reached it, and keys that sign real tokens.
 // A harness that cannot go on has to fail its test.
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +11,10 @@
 pub mod backend;
 pub mod envoy;
 pub mod http;
+pub mod oidc;
+pub mod process;
+pub mod scratch;
+pub mod service;
 pub mod tokens;
 
 /// The path in the environment variable `name`, which `cargo xtask test` sets.

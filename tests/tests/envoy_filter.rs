@@ -235,7 +235,7 @@ fn roles_routes_and_paths() {
 fn keys_are_fetched_and_followed() {
     let (old, new) = (Signer::new(Algorithm::ES256), Signer::new(Algorithm::RS256));
     let backend = Backend::start();
-    backend.publish(Some(json!({"keys": [old.jwk.to_json()]})));
+    backend.publish("/jwks", Some(json!({"keys": [old.jwk.to_json()]})));
     let mut filter = config(&[]);
     let issuer = filter["issuers"][0].as_object_mut().unwrap();
     issuer.remove("jwks");
@@ -257,7 +257,7 @@ fn keys_are_fetched_and_followed() {
     };
     becomes(&old, 200, 10);
     assert_eq!(status(&new), 401);
-    backend.publish(Some(json!({"keys": [new.jwk.to_json()]})));
+    backend.publish("/jwks", Some(json!({"keys": [new.jwk.to_json()]})));
     // The cool-down between two fetches is 30 seconds.
     becomes(&new, 200, 45);
     assert_eq!(

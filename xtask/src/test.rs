@@ -1,17 +1,43 @@
+use std::process::Command;
+
 use anyhow::Result;
 
+use crate::build;
 use crate::command::{command, root, run};
-use crate::{build, setup};
+use crate::setup::{self, Tools};
 
 /// Set-up, build, and every test of the workspace.
 pub(crate) fn all() -> Result<()> {
     let tools = setup::all()?;
     build::all()?;
-    let filter = root().join("target/wasm32-unknown-unknown/release/tokensmith_envoy.wasm");
-    run(command(
-        "cargo",
-        &["test", "--locked", "--workspace", "--all-features"],
-    )
-    .env("TOKENSMITH_ENVOY", tools.envoy)
-    .env("TOKENSMITH_FILTER_WASM", filter))
+    run(with_tools(
+        &mut command(
+            "cargo",
+            &[
+                "test",
+                "--locked",
+                "--workspace",
+                "--all-features",
+                "--no-fail-fast",
+            ],
+        ),
+        &tools,
+    ))?;
+    run(with_tools(
+        command("node", &["--test", "tests/browser/"]).env("NODE_ENV", "test"),
+        &tools,
+    ))
+}
+
+/// Tells a program where what it tests is.
+pub(crate) fn with_tools<'c>(command: &'c mut Command, tools: &Tools) -> &'c mut Command {
+    let target = root().join("target");
+    command
+        .env("TOKENSMITH_ENVOY", &tools.envoy)
+        .env("TOKENSMITH_CHROMIUM", &tools.chromium)
+        .env("TOKENSMITH_BIN", target.join("release/tokensmith"))
+        .env(
+            "TOKENSMITH_FILTER_WASM",
+            target.join("wasm32-unknown-unknown/release/tokensmith_envoy.wasm"),
+        )
 }

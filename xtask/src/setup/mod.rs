@@ -1,6 +1,9 @@
 //! What the build and the tests need beyond the Rust toolchain. Every step is idempotent.
 
+mod cargo_tool;
+mod debian;
 mod envoy;
+mod node;
 mod wasm_std;
 
 use std::path::PathBuf;
@@ -13,12 +16,23 @@ pub(crate) use wasm_std::{WasmStd, wasm_std};
 pub(crate) struct Tools {
     /// The Envoy binary.
     pub(crate) envoy: PathBuf,
+    /// The Chromium binary.
+    pub(crate) chromium: PathBuf,
 }
 
 /// Installs everything.
 pub(crate) fn all() -> Result<Tools> {
     wasm_std()?;
+    node::packages("tests/oidc-provider")?;
+    node::packages("tests/browser")?;
+    debian::program("openssl", "openssl")?;
     Ok(Tools {
         envoy: envoy::install()?,
+        chromium: debian::program("chromium", "chromium")?,
     })
+}
+
+/// The program that checks licences, sources and advisories of dependencies.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    cargo_tool::install("cargo-deny", "0.20.2", "cargo-deny")
 }
