@@ -27,12 +27,28 @@ impl Envoy {
     /// # Errors
     /// Envoy's log when it does not come up.
     pub fn start(filter: &Value, backend: u16) -> Result<Self, String> {
+        Self::start_with(filter, &[(BACKEND, backend)])
+    }
+
+    /// As [`Envoy::start`], with named clusters on ports of this machine; [`BACKEND`] has to be
+    /// among them.
+    ///
+    /// # Errors
+    /// Envoy's log when it does not come up.
+    ///
+    /// # Panics
+    /// When its files cannot be written.
+    pub fn start_with(filter: &Value, clusters: &[(&str, u16)]) -> Result<Self, String> {
         let (port, admin) = (free_port(), free_port());
         let folder =
             std::env::temp_dir().join(format!("tokensmith-envoy-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (bootstrap, log) = (folder.join("envoy.json"), folder.join("envoy.log"));
-        std::fs::write(&bootstrap, config(filter, port, admin, backend).to_string()).unwrap();
+        std::fs::write(
+            &bootstrap,
+            config(filter, port, admin, clusters).to_string(),
+        )
+        .unwrap();
         let output = std::fs::File::create(&log).unwrap();
         let process = Command::new(tool("TOKENSMITH_ENVOY"))
             .args([
@@ -96,7 +112,7 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn config(filter: &Value, port: u16, admin: u16, backend: u16) -> Value {
+fn config(filter: &Value, port: u16, admin: u16, clusters: &[(&str, u16)]) -> Value {
     let address =
         |port: u16| json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
     let typed = |name: &str, mut value: Value| {
@@ -139,12 +155,12 @@ fn config(filter: &Value, port: u16, admin: u16, backend: u16) -> Value {
                     "name": "envoy.filters.network.http_connection_manager", "typed_config": manager,
                 }]}],
             }],
-            "clusters": [{
-                "name": BACKEND, "type": "STATIC", "connect_timeout": "1s",
-                "load_assignment": {"cluster_name": BACKEND, "endpoints": [{
-                    "lb_endpoints": [{"endpoint": {"address": address(backend)}}],
+            "clusters": clusters.iter().map(|(name, port)| json!({
+                "name": name, "type": "STATIC", "connect_timeout": "1s",
+                "load_assignment": {"cluster_name": name, "endpoints": [{
+                    "lb_endpoints": [{"endpoint": {"address": address(*port)}}],
                 }]},
-            }],
+            })).collect::<Vec<_>>(),
         },
     })
 }

@@ -3,4 +3,6 @@ import load from './engine.js';
 import { api } from './verifier.js';
 
 export { VerifierError } from './verifier.js';
-export const { decode, createVerifier } = api(() => load());
+export const { decode, createVerifier } = api(() =>
+  // Bundlers know this form and bring the file along.
+  load({ module_or_path: new URL('./engine_bg.wasm', import.meta.url) }));

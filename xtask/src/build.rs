@@ -21,12 +21,13 @@ fn host() -> Result<()> {
 
 /// target/wasm32-unknown-unknown/release/tokensmith_envoy.wasm
 fn filter() -> Result<()> {
-    wasm("tokensmith-envoy", "3")
+    wasm("tokensmith-envoy", &["opt-level=3"])
 }
 
 /// wasm/pkg, the npm package.
 fn package() -> Result<()> {
-    wasm("tokensmith-wasm", "s")?;
+    // The bindings are made from the names that stripping would remove; they strip after.
+    wasm("tokensmith-wasm", &["opt-level=\"s\"", "strip=\"none\""])?;
     let package = root().join("wasm/pkg");
     if package.exists() {
         std::fs::remove_dir_all(&package)?;
@@ -36,6 +37,8 @@ fn package() -> Result<()> {
         .input_path(module)
         .out_name("engine")
         .web(true)?
+        .remove_name_section(true)
+        .remove_producers_section(true)
         .generate(&package)
         .context("cannot make the JavaScript bindings")?;
     for entry in std::fs::read_dir(root().join("wasm/js"))? {
@@ -48,7 +51,7 @@ fn package() -> Result<()> {
     Ok(())
 }
 
-fn wasm(package: &str, opt_level: &str) -> Result<()> {
+fn wasm(package: &str, profile: &[&str]) -> Result<()> {
     let mut build = command(
         "cargo",
         &[
@@ -62,12 +65,8 @@ fn wasm(package: &str, opt_level: &str) -> Result<()> {
         ],
     );
     // One unit and fat LTO: every proxy and browser downloads these modules.
-    for setting in [
-        "lto=\"fat\"".to_owned(),
-        "codegen-units=1".to_owned(),
-        "panic=\"abort\"".to_owned(),
-        format!("opt-level=\"{opt_level}\"").replace("\"3\"", "3"),
-    ] {
+    let settings = ["lto=\"fat\"", "codegen-units=1", "panic=\"abort\""];
+    for setting in settings.iter().chain(profile) {
         build.args(["--config", &format!("profile.release.{setting}")]);
     }
     if wasm_std()? == WasmStd::Built {

@@ -1,7 +1,7 @@
 use anyhow::{Result, bail};
 
 use crate::command::{command, output, run};
-use crate::test;
+use crate::{demo, dependencies, module_imports, test};
 
 /// What has to hold before a change lands.
 pub(crate) fn all() -> Result<()> {
@@ -20,7 +20,10 @@ pub(crate) fn all() -> Result<()> {
         ],
     ))?;
     engine_graph()?;
-    test::all()
+    dependencies::check()?;
+    test::all()?;
+    module_imports::check()?;
+    demo::run_demo(&["--once"])
 }
 
 /// The engine has no clock, randomness or runtime in its wasm32 graph.

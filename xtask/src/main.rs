@@ -3,6 +3,9 @@
 mod build;
 mod ci;
 mod command;
+mod demo;
+mod dependencies;
+mod module_imports;
 mod setup;
 mod test;
 
@@ -10,17 +13,23 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask <task>
-  setup   install what the build and the tests need: wasm32 std and Envoy
-  build   target/release/tokensmith and the Envoy filter
-  test    set-up, build, and every test
-  ci      formatting, lints, module imports, then `test`";
+  setup          install what the build and the tests need
+  build          target/release/tokensmith, the Envoy filter, wasm/pkg
+  demo [--once]  set-up, build, and the main job on real parts; stays up without --once
+  test           set-up, build, and every test
+  advisories     known vulnerabilities of dependencies
+  ci             formatting, lints, dependencies, `test`, module imports, `demo --once`";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let task = arguments.next();
-    let result = match (task.as_deref(), arguments.next()) {
+    let option = arguments.next();
+    let result = match (task.as_deref(), option.as_deref()) {
         (Some("setup"), None) => setup::all().map(drop),
         (Some("build"), None) => build::all(),
+        (Some("demo"), None) => demo::run_demo(&[]),
+        (Some("demo"), Some("--once")) => demo::run_demo(&["--once"]),
+        (Some("advisories"), None) => dependencies::advisories(),
         (Some("test"), None) => test::all(),
         (Some("ci"), None) => ci::all(),
         _ => {

@@ -1,0 +1,161 @@
+// The package in Node.js and in a real Chromium: the same cases, and keys of the real service.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import http from 'node:http';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+import { chromium } from 'playwright-core';
+
+import { makeCases, outcomes } from './cases.mjs';
+import { ISSUER, startService, tool } from './service.mjs';
+
+const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const pkg = path.join(root, 'wasm/pkg');
+const manifest = JSON.parse(await readFile(path.join(pkg, 'package.json'), 'utf8'));
+const entry = (condition) => path.join(pkg, manifest.exports['.'][condition]);
+const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm' };
+
+let service;
+let pages;
+let browser;
+
+before(async () => {
+  service = await startService();
+  pages = await servePackage();
+  browser = await chromium.launch({
+    executablePath: tool('TOKENSMITH_CHROMIUM'),
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    ],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  pages?.close();
+  service?.stop();
+});
+
+// The package under a page's own origin, with the policy a careful site sets.
+async function servePackage() {
+  const server = http.createServer(async (request, response) => {
+    const { pathname } = new URL(request.url, 'http://page');
+    if (pathname === '/') {
+      response.writeHead(200, {
+        'content-type': 'text/html',
+        'content-security-policy': "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src *",
+      });
+      return response.end('<!doctype html><title>page</title>');
+    }
+    const file = path.join(pkg, path.basename(pathname));
+    try {
+      const body = await readFile(file);
+      response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'text/plain' });
+      return response.end(body);
+    } catch {
+      response.writeHead(404);
+      return response.end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return Object.assign(server, { url: `http://127.0.0.1:${server.address().port}/` });
+}
+
+async function openPage() {
+  const page = await browser.newPage();
+  await page.goto(pages.url);
+  await page.evaluate(async (entry) => {
+    globalThis.verifier = await import(entry);
+  }, `/${path.basename(entry('default'))}`);
+  return page;
+}
+
+const inNode = () => import(pathToFileURL(entry('node')));
+
+function compare(cases, seen) {
+  const wrong = cases
+    .map(({ name, expected }, index) => ({ name, expected, seen: seen[index] }))
+    .filter(({ expected, seen }) => expected !== seen);
+  assert.deepEqual(wrong, []);
+  assert.equal(seen.length, cases.length);
+}
+
+test('cases in node', async () => {
+  const cases = await makeCases();
+  compare(cases, await outcomes(await inNode(), cases));
+});
+
+test('cases in Chromium', async () => {
+  const cases = await makeCases();
+  const page = await openPage();
+  // A function crosses to the page as its text.
+  const seen = await page.evaluate(
+    `(${outcomes})(globalThis.verifier, ${JSON.stringify(cases)})`,
+  );
+  compare(cases, seen);
+});
+
+test('a token of the service, with the keys it publishes, in node', async () => {
+  const { createVerifier, decode } = await inNode();
+  const token = await service.accessToken('boot-service', 'svc');
+  const shown = await decode(token);
+  assert.equal(shown.verified, false);
+  assert.equal(shown.claims.sub, 'boot-service');
+  const verifier = await createVerifier({ issuer: ISSUER, audience: 'svc', jwksUri: service.jwksUri });
+  const { principal, header } = await verifier.verify(token);
+  assert.deepEqual(principal, { id: 'boot-service', type: 'service', roles: ['service'], scopes: [] });
+  assert.equal(header.alg, 'ES256');
+  await assert.rejects(verifier.verify(`${token.slice(0, -4)}AAAA`), { name: 'VerifierError', code: 'signature_invalid' });
+});
+
+test('a token of the service, with the keys it publishes, in Chromium', async () => {
+  const page = await openPage();
+  const token = await service.accessToken('boot-service', 'svc');
+  const seen = await page.evaluate(async ({ token, options }) => {
+    const { createVerifier, decode, VerifierError } = globalThis.verifier;
+    const verifier = await createVerifier(options);
+    const { principal } = await verifier.verify(token);
+    const [header, , signature] = token.split('.');
+    const payload = btoa(JSON.stringify({ ...(await decode(token)).claims, sub: 'root' }))
+      .replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+    const refused = await verifier.verify(`${header}.${payload}.${signature}`).catch((error) => error);
+    return {
+      principal,
+      decoded: (await decode(token)).verified,
+      refused: [refused instanceof VerifierError, refused.code],
+    };
+  }, { token, options: { issuer: ISSUER, audience: 'svc', jwksUri: service.jwksUri } });
+  assert.deepEqual(seen, {
+    principal: { id: 'boot-service', type: 'service', roles: ['service'], scopes: [] },
+    decoded: false,
+    refused: [true, 'signature_invalid'],
+  });
+});
+
+test('keys that cannot be fetched are an error that says so, and forged kids fetch once', async () => {
+  const { createVerifier } = await inNode();
+  const token = await service.accessToken('boot-service', 'svc');
+  const options = { issuer: ISSUER, audience: 'svc' };
+  const down = await createVerifier({ ...options, jwksUri: 'http://127.0.0.1:9/jwks' });
+  await assert.rejects(down.verify(token), { code: 'jwks_fetch', message: /127\.0\.0\.1:9/ });
+  await assert.rejects(down.verify(token), { code: 'keys_unavailable' });
+  let fetches = 0;
+  const counted = await createVerifier({
+    ...options,
+    jwksUri: service.jwksUri,
+    fetch: (...parameters) => {
+      fetches += 1;
+      return fetch(...parameters);
+    },
+  });
+  await Promise.all(Array.from({ length: 20 }, () => counted.verify(token)));
+  assert.equal(fetches, 1, 'callers share one fetch');
+  const forged = await (await makeCases()).find(({ name }) => name === 'unknown kid');
+  const refused = Array.from({ length: 20 }, () =>
+    assert.rejects(counted.verify(forged.token), { code: 'kid_unknown' }));
+  await Promise.all(refused);
+  assert.equal(fetches, 1, 'within the cool-down nothing is fetched again');
+});
