@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, build, test and the checks that CI runs.
 
+mod bench;
 mod build;
 mod ci;
 mod command;
@@ -17,6 +18,7 @@ usage: cargo xtask <task>
   build          target/release/tokensmith, the Envoy filter, wasm/pkg
   demo [--once]  set-up, build, and the main job on real parts; stays up without --once
   test           set-up, build, and every test
+  bench [engine] the engine beside others: a table, and JSON in target/bench
   advisories     known vulnerabilities of dependencies
   ci             formatting, lints, dependencies, `test`, module imports, `demo --once`";
 
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         (Some("build"), None) => build::all(),
         (Some("demo"), None) => demo::run_demo(&[]),
         (Some("demo"), Some("--once")) => demo::run_demo(&["--once"]),
+        (Some("bench"), None | Some("engine")) => bench::engine(),
         (Some("advisories"), None) => dependencies::advisories(),
         (Some("test"), None) => test::all(),
         (Some("ci"), None) => ci::all(),
