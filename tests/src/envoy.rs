@@ -39,6 +39,29 @@ impl Envoy {
     /// # Panics
     /// When its files cannot be written.
     pub fn start_with(filter: &Value, clusters: &[(&str, u16)]) -> Result<Self, String> {
+        let route = json!({"match": {"prefix": "/"}, "route": {"cluster": BACKEND}});
+        let filters = [wasm_filter(filter)];
+        let clusters: Vec<Value> = clusters
+            .iter()
+            .map(|(name, port)| cluster(name, *port))
+            .collect();
+        Self::launch(&filters, &route, &clusters, None)
+    }
+
+    /// Starts Envoy with HTTP filters, the router after them, before one route; on one processor
+    /// if it is named.
+    ///
+    /// # Errors
+    /// Envoy's log when it does not come up.
+    ///
+    /// # Panics
+    /// When its files cannot be written.
+    pub fn launch(
+        filters: &[Value],
+        route: &Value,
+        clusters: &[Value],
+        processor: Option<u32>,
+    ) -> Result<Self, String> {
         let (port, admin) = (free_port(), free_port());
         let folder =
             std::env::temp_dir().join(format!("tokensmith-envoy-{}-{port}", std::process::id()));
@@ -46,11 +69,20 @@ impl Envoy {
         let (bootstrap, log) = (folder.join("envoy.json"), folder.join("envoy.log"));
         std::fs::write(
             &bootstrap,
-            config(filter, port, admin, clusters).to_string(),
+            config(filters, route, clusters, port, admin).to_string(),
         )
         .unwrap();
         let output = std::fs::File::create(&log).unwrap();
-        let process = Command::new(tool("TOKENSMITH_ENVOY"))
+        let envoy = tool("TOKENSMITH_ENVOY");
+        let mut command = match processor {
+            None => Command::new(envoy),
+            Some(processor) => {
+                let mut pinned = Command::new("taskset");
+                pinned.args(["--cpu-list", &processor.to_string(), &envoy]);
+                pinned
+            }
+        };
+        let process = command
             .args([
                 "--concurrency",
                 "1",
@@ -112,38 +144,56 @@ fn free_port() -> u16 {
         .port()
 }
 
-fn config(filter: &Value, port: u16, admin: u16, clusters: &[(&str, u16)]) -> Value {
-    let address =
-        |port: u16| json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
-    let typed = |name: &str, mut value: Value| {
-        value["@type"] = format!("type.googleapis.com/{name}").into();
-        value
-    };
+/// A message with its type's name, as Envoy's configuration writes extensions.
+pub fn typed(name: &str, mut value: Value) -> Value {
+    value["@type"] = format!("type.googleapis.com/{name}").into();
+    value
+}
+
+/// The filter as an HTTP filter of Envoy's.
+pub fn wasm_filter(configuration: &Value) -> Value {
+    let configuration = json!({"value": configuration.to_string()});
     let wasm = typed(
         "envoy.extensions.filters.http.wasm.v3.Wasm",
         json!({"config": {
             "name": "tokensmith",
             "root_id": "tokensmith",
             "fail_open": false,
-            "configuration": typed("google.protobuf.StringValue", json!({"value": filter.to_string()})),
+            "configuration": typed("google.protobuf.StringValue", configuration),
             "vm_config": {
                 "runtime": "envoy.wasm.runtime.v8",
                 "code": {"local": {"filename": tool("TOKENSMITH_FILTER_WASM")}},
             },
         }}),
     );
+    json!({"name": "tokensmith", "typed_config": wasm})
+}
+
+fn cluster(name: &str, port: u16) -> Value {
+    json!({
+        "name": name, "type": "STATIC", "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{
+            "lb_endpoints": [{"endpoint": {"address": address(port)}}],
+        }]},
+    })
+}
+
+fn address(port: u16) -> Value {
+    json!({"socket_address": {"address": "127.0.0.1", "port_value": port}})
+}
+
+fn config(filters: &[Value], route: &Value, clusters: &[Value], port: u16, admin: u16) -> Value {
+    let router = typed("envoy.extensions.filters.http.router.v3.Router", json!({}));
+    let mut filters = filters.to_vec();
+    filters.push(json!({"name": "router", "typed_config": router}));
     let manager = typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         json!({
             "stat_prefix": "test",
-            "route_config": {"virtual_hosts": [{
-                "name": "all", "domains": ["*"],
-                "routes": [{"match": {"prefix": "/"}, "route": {"cluster": BACKEND}}],
-            }]},
-            "http_filters": [
-                {"name": "tokensmith", "typed_config": wasm},
-                {"name": "router", "typed_config": typed("envoy.extensions.filters.http.router.v3.Router", json!({}))},
-            ],
+            "route_config": {"virtual_hosts": [
+                {"name": "all", "domains": ["*"], "routes": [route]},
+            ]},
+            "http_filters": filters,
         }),
     );
     json!({
@@ -155,12 +205,7 @@ fn config(filter: &Value, port: u16, admin: u16, clusters: &[(&str, u16)]) -> Va
                     "name": "envoy.filters.network.http_connection_manager", "typed_config": manager,
                 }]}],
             }],
-            "clusters": clusters.iter().map(|(name, port)| json!({
-                "name": name, "type": "STATIC", "connect_timeout": "1s",
-                "load_assignment": {"cluster_name": name, "endpoints": [{
-                    "lb_endpoints": [{"endpoint": {"address": address(*port)}}],
-                }]},
-            })).collect::<Vec<_>>(),
+            "clusters": clusters,
         },
     })
 }

@@ -32,6 +32,11 @@ pub(crate) fn all() -> Result<Tools> {
     })
 }
 
+/// The load generator of the benchmarks.
+pub(crate) fn wrk() -> Result<PathBuf> {
+    debian::program("wrk", "wrk")
+}
+
 /// The program that checks licences, sources and advisories of dependencies.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
     cargo_tool::install("cargo-deny", "0.20.2", "cargo-deny")
