@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
@@ -13,6 +14,7 @@ pub struct Backend {
     /// Its port.
     pub port: u16,
     documents: Arc<Mutex<HashMap<String, Value>>>,
+    held: Arc<AtomicUsize>,
 }
 
 impl Backend {
@@ -22,13 +24,33 @@ impl Backend {
         let port = listener.local_addr().unwrap().port();
         let documents = Arc::new(Mutex::new(HashMap::<String, Value>::new()));
         let shared = Arc::clone(&documents);
+        let held = Arc::new(AtomicUsize::new(0));
+        let holding = Arc::clone(&held);
         std::thread::spawn(move || {
+            let mut kept = Vec::new();
             for stream in listener.incoming().flatten() {
+                let hold = |count: usize| count.checked_sub(1);
+                if holding
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, hold)
+                    .is_ok()
+                {
+                    kept.push(stream);
+                    continue;
+                }
                 let documents = shared.lock().unwrap().clone();
                 std::thread::spawn(move || serve(stream, &documents));
             }
         });
-        Self { port, documents }
+        Self {
+            port,
+            documents,
+            held,
+        }
+    }
+
+    /// Accepts the next connections and never answers them.
+    pub fn hold(&self, connections: usize) {
+        self.held.store(connections, Ordering::SeqCst);
     }
 
     /// What `path` answers from now on. Documents are below `/jwks` and `/.well-known`; there 503

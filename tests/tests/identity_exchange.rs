@@ -1,6 +1,8 @@
 //! ID tokens exchanged at the real service: from a real OpenID provider, and forged ones.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -384,6 +386,41 @@ fn a_provider_that_is_down_is_unavailable_and_comes_back() {
         (response.status, &response.json()["code"]),
         (503, &json!("oidc_not_configured"))
     );
+}
+
+#[test]
+fn a_caller_that_goes_away_does_not_keep_the_others_from_the_keys() {
+    let forge = Forge::new();
+    let scratch = Scratch::new();
+    let service = Service::start(
+        scratch.path(),
+        &[
+            "--oidc-issuer",
+            &forge.issuer,
+            "--oidc-client-id",
+            "client",
+            "--oidc-timeout",
+            "1s",
+        ],
+    )
+    .unwrap();
+    let token = forge.signer.sign(&forge.claims(&json!({})));
+    forge.backend.hold(1);
+    let mut stream = TcpStream::connect(("127.0.0.1", service.port)).unwrap();
+    write!(
+        stream,
+        "POST /oauth/exchange HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\ncontent-length: 0\r\n\r\n"
+    )
+    .unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    drop(stream);
+    // The fetch has to end by its own timeout and be tried again after the cool-down of 5 s; one
+    // that was dropped would block for the 10 s that a fetch may take.
+    let end = Instant::now() + Duration::from_secs(8);
+    while service.exchange(&token, "").status != 200 {
+        assert!(Instant::now() < end, "the keys were never fetched");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 #[test]

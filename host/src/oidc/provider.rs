@@ -135,7 +135,15 @@ impl OidcProvider {
         }
     }
 
-    async fn fetch(&self) -> Result<(), OidcError> {
+    /// Fetches to the end even when the caller goes away: an abandoned fetch would keep the
+    /// others waiting for its answer.
+    async fn fetch(self: &Arc<Self>) -> Result<(), OidcError> {
+        let provider = Arc::clone(self);
+        let fetching = tokio::spawn(async move { provider.fetch_to_the_end().await });
+        fetching.await.unwrap_or(Err(OidcError::NoKeys))
+    }
+
+    async fn fetch_to_the_end(&self) -> Result<(), OidcError> {
         let _turn = self.fetching.lock().await;
         let answer = self.ask().await;
         let now = unix_now();
