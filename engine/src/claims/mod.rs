@@ -4,6 +4,7 @@ mod error;
 mod numeric_date;
 mod parsed;
 mod rules;
+mod text;
 mod tokensmith;
 
 pub use error::ClaimError;

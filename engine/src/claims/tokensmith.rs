@@ -1,5 +1,3 @@
-use serde_json::Value;
-
 use super::{ClaimError, Claims};
 
 const SESSION_LIMIT: i64 = 24 * 60 * 60;
@@ -13,21 +11,14 @@ pub(super) fn check(claims: &Claims) -> Result<(), ClaimError> {
             return Err(ClaimError::Missing(name));
         }
     }
-    match claims.all().get("auth_factors") {
-        None => return Err(ClaimError::Missing("auth_factors")),
-        Some(value) => match value.as_i64() {
-            None => return Err(ClaimError::Type("auth_factors")),
-            Some(factors) if factors < 2 => return Err(ClaimError::TooFewFactors),
-            Some(_) => {}
-        },
+    let factors = claims
+        .auth_factors()
+        .ok_or(ClaimError::Missing("auth_factors"))?;
+    if factors < 2 {
+        return Err(ClaimError::TooFewFactors);
     }
     for name in ["auth_methods", "auth_events"] {
-        if claims
-            .all()
-            .get(name)
-            .and_then(Value::as_array)
-            .is_none_or(Vec::is_empty)
-        {
+        if claims.strings(name).next().is_none() {
             return Err(ClaimError::Missing(name));
         }
     }

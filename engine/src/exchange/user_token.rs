@@ -150,9 +150,8 @@ fn authentication(
         .filter(|level| !level.is_empty())
         .ok_or_else(|| missing("auth_level"))?;
     let factors = upstream
-        .all()
-        .get("auth_factors")
-        .and_then(Value::as_u64)
+        .auth_factors()
+        .and_then(|factors| u64::try_from(factors).ok())
         .or(defaults.auth_factors.map(u64::from))
         .ok_or_else(|| missing("auth_factors"))?;
     if factors < 2 {

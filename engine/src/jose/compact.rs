@@ -2,6 +2,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::json_scan::{Scanned, scan_object};
 use super::{Algorithm, JoseError, Limits, base64url, strict_json::parse_object};
 
 /// The protected header of a JWS, reduced to what verification may look at.
@@ -112,36 +113,49 @@ impl Header {
             });
         }
         let bytes = base64url::decode(segment).ok_or(JoseError::Base64("header"))?;
-        let map = parse_object(&bytes, limits).map_err(|message| JoseError::Json {
+        let wrong = |message: String| JoseError::Json {
             segment: "header",
             message,
-        })?;
-        if map.contains_key("b64") {
+        };
+        let text = str::from_utf8(&bytes).map_err(|_| wrong("not UTF-8".to_owned()))?;
+        let (mut alg, mut kid, mut typ) = (None, None, None);
+        let (mut unencoded, mut critical) = (false, false);
+        scan_object(text, limits, |name, value| match name {
+            "alg" => alg = Some(value),
+            "kid" => kid = Some(value),
+            "typ" => typ = Some(value),
+            "b64" => unencoded = true,
+            // No extension is understood, so any `crit` is one that is not (RFC 7515 section
+            // 4.1.11).
+            "crit" => critical = true,
+            _ => {}
+        })
+        .map_err(wrong)?;
+        if unencoded {
             return Err(JoseError::UnencodedPayload);
         }
-        // No extension is understood, so any `crit` is one that is not (RFC 7515 section 4.1.11).
-        if map.contains_key("crit") {
+        if critical {
             return Err(JoseError::CriticalRefused);
         }
-        let algorithm = match map.get("alg") {
-            Some(Value::String(name)) => Algorithm::from_name(name)?,
+        let algorithm = match alg {
+            Some(Scanned::Text(name)) => Algorithm::from_name(&name)?,
             _ => return Err(JoseError::AlgorithmMissing),
         };
         Ok(Self {
             algorithm,
-            kid: optional_string(&map, "kid")?,
-            typ: optional_string(&map, "typ")?,
+            kid: optional_string(kid, "kid")?,
+            typ: optional_string(typ, "typ")?,
         })
     }
 }
 
 fn optional_string(
-    map: &Map<String, Value>,
+    value: Option<Scanned<'_>>,
     name: &'static str,
 ) -> Result<Option<String>, JoseError> {
-    match map.get(name) {
+    match value {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Scanned::Text(text)) => Ok(Some(text.into_owned())),
         Some(_) => Err(JoseError::HeaderType(name)),
     }
 }

@@ -22,10 +22,7 @@ use super::Limits;
 pub fn parse_object(bytes: &[u8], limits: &Limits) -> Result<Map<String, Value>, String> {
     let members = Cell::new(limits.members);
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let seed = Strict {
-        depth: limits.depth,
-        members: &members,
-    };
+    let seed = Strict(Budget::new(limits.depth, &members));
     let value = seed
         .deserialize(&mut deserializer)
         .map_err(|error| error.to_string())?;
@@ -36,21 +33,28 @@ pub fn parse_object(bytes: &[u8], limits: &Limits) -> Result<Map<String, Value>,
     }
 }
 
+/// How deep a document may still nest, and how many members it may still have.
 #[derive(Clone, Copy)]
-struct Strict<'a> {
+pub(super) struct Budget<'a> {
     depth: usize,
     members: &'a Cell<usize>,
 }
 
-impl Strict<'_> {
-    fn deeper<E: Error>(self) -> Result<Self, E> {
+impl<'a> Budget<'a> {
+    pub(super) fn new(depth: usize, members: &'a Cell<usize>) -> Self {
+        Self { depth, members }
+    }
+
+    /// The budget of what is inside an array or object.
+    pub(super) fn deeper<E: Error>(self) -> Result<Self, E> {
         match self.depth.checked_sub(1) {
             Some(depth) => Ok(Self { depth, ..self }),
             None => Err(E::custom("nested too deeply")),
         }
     }
 
-    fn count<E: Error>(self) -> Result<(), E> {
+    /// Takes one member or element.
+    pub(super) fn count<E: Error>(self) -> Result<(), E> {
         match self.members.get().checked_sub(1) {
             Some(left) => {
                 self.members.set(left);
@@ -60,6 +64,9 @@ impl Strict<'_> {
         }
     }
 }
+
+#[derive(Clone, Copy)]
+struct Strict<'a>(Budget<'a>);
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
@@ -105,20 +112,20 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
+        let inner = Strict(self.0.deeper()?);
         let mut elements = Vec::new();
         while let Some(element) = access.next_element_seed(inner)? {
-            self.count()?;
+            self.0.count()?;
             elements.push(element);
         }
         Ok(Value::Array(elements))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let inner = self.deeper()?;
+        let inner = Strict(self.0.deeper()?);
         let mut map = Map::new();
         while let Some(name) = access.next_key::<String>()? {
-            self.count()?;
+            self.0.count()?;
             if map.contains_key(&name) {
                 return Err(A::Error::custom("duplicate member name"));
             }

@@ -45,7 +45,7 @@ impl Verifier {
     ) -> Result<SignatureJob<'t>, VerifyError> {
         let jws = Jws::parse(token, &self.limits)?;
         check_type(&jws.header)?;
-        let claims = Claims::parse(&jws.payload, &self.limits)?;
+        let claims = Claims::parse(jws.payload, &self.limits)?;
         let rules = self
             .issuers
             .iter()
