@@ -42,15 +42,16 @@ function createVerifier({ fetch: fetchOption, ...options } = {}) {
   const imported = new Map();
   let fetching;
 
-  function refresh(url, now) {
+  function refresh(url) {
+    const { asked } = inner;
     fetching = fetchKeys(fetcher, url)
       .then(
-        ({ status, body }) => {
-          call(() => inner.fetched(now, status, body));
+        ({ status, cacheControl, body }) => {
+          call(() => inner.fetched(asked, status, cacheControl, body));
           imported.clear();
         },
         (cause) => {
-          inner.failed(now);
+          inner.failed(asked);
           throw new VerifierError('jwks_fetch', `cannot fetch \`${url}\`: ${cause.message ?? cause}`, { cause });
         },
       )
@@ -64,10 +65,10 @@ function createVerifier({ fetch: fetchOption, ...options } = {}) {
     const url = inner.poll(now);
     if (inner.hasKeys(now)) {
       // Old keys still hold: whoever asks now does not wait, and does not fail with the fetch.
-      if (url !== undefined) refresh(url, now).catch(() => {});
+      if (url !== undefined) refresh(url).catch(() => {});
       return;
     }
-    if (url !== undefined) await refresh(url, now);
+    if (url !== undefined) await refresh(url);
     else if (fetching) await fetching;
   }
 
@@ -77,7 +78,7 @@ function createVerifier({ fetch: fetchOption, ...options } = {}) {
     } catch (error) {
       if (error.code !== 'kid_unknown') throw error;
       const url = inner.unknownKid(now);
-      if (url !== undefined) await refresh(url, now).catch(() => {});
+      if (url !== undefined) await refresh(url).catch(() => {});
       else if (fetching) await fetching.catch(() => {});
       return call(() => inner.begin(token, now));
     }
@@ -144,7 +145,8 @@ async function fetchKeys(fetcher, url) {
   });
   const body = new Uint8Array(await response.arrayBuffer());
   if (body.length > MAX_JWKS_BYTES) throw new Error(`the answer is larger than ${MAX_JWKS_BYTES} bytes`);
-  return { status: response.status, body };
+  const cacheControl = response.headers.get('cache-control') ?? undefined;
+  return { status: response.status, cacheControl, body };
 }
 
 // What the engine throws is the text of {code, message}.

@@ -1,5 +1,5 @@
 use tokensmith_engine::jose::{JwkSet, Limits};
-use tokensmith_engine::keys::{JwksSource, RefreshPolicy};
+use tokensmith_engine::keys::{Answer, JwksSource, RefreshPolicy};
 use tokensmith_engine::verify::{External, KeyRing};
 use wasm_bindgen::prelude::*;
 
@@ -15,6 +15,7 @@ pub struct Verifier {
     verifier: tokensmith_engine::verify::Verifier,
     limits: Limits,
     source: Option<JwksSource>,
+    asked: u64,
     ring: KeyRing,
 }
 
@@ -36,6 +37,7 @@ impl Verifier {
                 .jwks_uri
                 .as_ref()
                 .map(|url| JwksSource::new(url, RefreshPolicy::default())),
+            asked: 0,
             ring: KeyRing::default(),
         };
         if let Some(jwks) = &options.jwks {
@@ -49,6 +51,7 @@ impl Verifier {
     /// The URL to fetch because there are no keys, or old ones.
     pub fn poll(&mut self, now: f64) -> Option<String> {
         let fetch = self.source.as_mut()?.poll(seconds(now))?;
+        self.asked = fetch.id;
         Some(fetch.url)
     }
 
@@ -57,28 +60,51 @@ impl Verifier {
     #[wasm_bindgen(js_name = unknownKid)]
     pub fn unknown_kid(&mut self, now: f64) -> Option<String> {
         let fetch = self.source.as_mut()?.unknown_kid(seconds(now))?;
+        self.asked = fetch.id;
         Some(fetch.url)
     }
 
-    /// Takes the answer of a fetch; keys before it stay when it is not good.
+    /// Names the fetch that was asked for last, for when it is answered.
+    #[wasm_bindgen(getter)]
+    pub fn asked(&self) -> u64 {
+        self.asked
+    }
+
+    /// Takes the answer of a fetch, `Cache-Control` included; keys before it stay when it is not good.
     ///
     /// # Errors
     /// `{"code": "jwks_fetch", "message"}` as text.
-    pub fn fetched(&mut self, now: f64, status: u16, body: &[u8]) -> Result<(), JsValue> {
+    pub fn fetched(
+        &mut self,
+        fetch: u64,
+        status: u16,
+        cache_control: Option<String>,
+        body: &[u8],
+    ) -> Result<(), JsValue> {
         let Some(source) = &mut self.source else {
             return Ok(());
         };
         let set = source
-            .fetched(seconds(now), status, body, &self.limits)
+            .fetched(
+                fetch,
+                &Answer {
+                    status,
+                    // The platform's own cache revalidates and never shows a 304.
+                    etag: None,
+                    cache_control: cache_control.as_deref(),
+                    body,
+                },
+                &self.limits,
+            )
             .map_err(|error| thrown("jwks_fetch", error))?;
         self.ring = KeyRing::new([(self.issuer.as_str(), set)], &External);
         Ok(())
     }
 
     /// Notes that a fetch had no answer.
-    pub fn failed(&mut self, now: f64) {
+    pub fn failed(&mut self, fetch: u64) {
         if let Some(source) = &mut self.source {
-            source.failed(seconds(now));
+            source.failed(fetch);
         }
     }
 

@@ -2,4 +2,4 @@
 
 mod source;
 
-pub use source::{Fetch, FetchError, JwksSource, RefreshPolicy};
+pub use source::{Answer, Fetch, FetchError, JwksSource, RefreshPolicy};

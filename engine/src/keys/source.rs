@@ -5,11 +5,13 @@ use crate::jose::{JwkError, JwkSet, Limits};
 /// When a JWK set is fetched again, and how long it is trusted. All times are in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshPolicy {
-    /// A set younger than this is not fetched again without cause.
+    /// A set younger than this is not fetched again without cause. The publisher's `max-age`
+    /// may shorten it, down to the cool-down, and never lengthens it.
     pub fresh: i64,
     /// A set older than this verifies nothing.
     pub hard_expiry: i64,
-    /// Least time between two fetches, whatever tokens with unknown `kid` arrive.
+    /// Least time between two fetches, whatever tokens with unknown `kid` arrive. It doubles with
+    /// each fetch that fails in a row, up to `fresh`.
     pub cooldown: i64,
     /// How long to wait for the answer to a fetch before it counts as failed.
     pub timeout: i64,
@@ -31,14 +33,31 @@ impl Default for RefreshPolicy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Fetch {
+    /// Names this fetch when it is answered.
+    pub id: u64,
     /// The JWK set's URL.
     pub url: String,
+    /// `If-None-Match`, when the shell can send it: the entity tag of the set that is held.
+    pub etag: Option<String>,
+}
+
+/// The answer to a fetch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answer<'a> {
+    /// Status code.
+    pub status: u16,
+    /// `ETag`.
+    pub etag: Option<&'a str>,
+    /// `Cache-Control`.
+    pub cache_control: Option<&'a str>,
+    /// The body.
+    pub body: &'a [u8],
 }
 
 /// Why a fetched document was not taken over; the keys before it stay.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum FetchError {
-    /// Not a 200.
+    /// Neither a 200 nor a 304 that was asked for.
     #[error("JWK set answer has status {0}")]
     Status(u16),
     /// Not a JWK set.
@@ -47,6 +66,9 @@ pub enum FetchError {
     /// No key of the set can verify.
     #[error("JWK set has no usable key")]
     NoUsableKey,
+    /// The fetch had been given up: what it brings may be older than what is held.
+    #[error("JWK set answer came too late")]
+    Late,
 }
 
 /// The keys of one issuer, fetched from its `jwks_uri`.
@@ -59,9 +81,9 @@ pub enum FetchError {
 /// use tokensmith_engine::keys::{JwksSource, RefreshPolicy};
 ///
 /// let mut source = JwksSource::new("https://issuer.example/jwks", RefreshPolicy::default());
-/// assert!(source.poll(0).is_some());
+/// let fetch = source.poll(0).unwrap();
 /// assert!(source.poll(0).is_none(), "one fetch at a time");
-/// source.failed(1);
+/// source.failed(fetch.id);
 /// assert!(source.unknown_kid(2).is_none(), "cooling down");
 /// assert!(source.poll(40).is_some());
 /// ```
@@ -69,10 +91,27 @@ pub enum FetchError {
 pub struct JwksSource {
     url: String,
     policy: RefreshPolicy,
-    set: Option<(JwkSet, i64)>,
-    in_flight_since: Option<i64>,
+    held: Option<Held>,
+    in_flight: Option<InFlight>,
+    fetches: u64,
     last_attempt: Option<i64>,
+    failures: u32,
     generation: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    id: u64,
+    since: i64,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    set: JwkSet,
+    etag: Option<String>,
+    /// When it was asked for: the publisher made it no earlier.
+    fetched: i64,
+    fresh: i64,
 }
 
 impl JwksSource {
@@ -81,19 +120,21 @@ impl JwksSource {
         Self {
             url: url.into(),
             policy,
-            set: None,
-            in_flight_since: None,
+            held: None,
+            in_flight: None,
+            fetches: 0,
             last_attempt: None,
+            failures: 0,
             generation: 0,
         }
     }
 
     /// Whether to fetch because there are no keys or they are no longer fresh.
     pub fn poll(&mut self, now: i64) -> Option<Fetch> {
-        let due = match &self.set {
-            None => true,
-            Some((_, fetched)) => now.saturating_sub(*fetched) >= self.policy.fresh,
-        };
+        let due = self.held.as_ref().is_none_or(|held| {
+            // A set from the future was fetched before the clock went back: its age is not known.
+            !(0..held.fresh).contains(&now.saturating_sub(held.fetched))
+        });
         if due { self.start(now) } else { None }
     }
 
@@ -102,40 +143,44 @@ impl JwksSource {
         self.start(now)
     }
 
-    /// Takes the answer of a fetch.
+    /// Takes the answer of the fetch `id`.
     ///
     /// # Errors
     /// [`FetchError`]; the keys before it stay until their hard expiry.
     pub fn fetched(
         &mut self,
-        now: i64,
-        status: u16,
-        body: &[u8],
+        id: u64,
+        answer: &Answer<'_>,
         limits: &Limits,
     ) -> Result<&JwkSet, FetchError> {
-        self.in_flight_since = None;
-        if status != 200 {
-            return Err(FetchError::Status(status));
+        let InFlight { since, .. } = self
+            .in_flight
+            .filter(|current| current.id == id)
+            .ok_or(FetchError::Late)?;
+        if let Err(error) = self.take(since, answer, limits) {
+            self.failed(id);
+            return Err(error);
         }
-        let set = JwkSet::parse(body, limits)?;
-        if set.keys.is_empty() {
-            return Err(FetchError::NoUsableKey);
-        }
-        if self.set.as_ref().is_none_or(|(known, _)| *known != set) {
-            self.generation += 1;
-        }
-        Ok(&self.set.insert((set, now)).0)
+        self.in_flight = None;
+        self.failures = 0;
+        self.held
+            .as_ref()
+            .map(|held| &held.set)
+            .ok_or(FetchError::NoUsableKey)
     }
 
-    /// Notes that a fetch had no answer.
-    pub fn failed(&mut self, _now: i64) {
-        self.in_flight_since = None;
+    /// Notes that the fetch `id` had no answer.
+    pub fn failed(&mut self, id: u64) {
+        if self.in_flight.is_some_and(|current| current.id == id) {
+            self.in_flight = None;
+            self.failures = self.failures.saturating_add(1);
+        }
     }
 
     /// The keys, unless there are none or they are past their hard expiry.
     pub fn keys(&self, now: i64) -> Option<&JwkSet> {
-        let (set, fetched) = self.set.as_ref()?;
-        (now.saturating_sub(*fetched) < self.policy.hard_expiry).then_some(set)
+        let held = self.held.as_ref()?;
+        (now.saturating_sub(held.fetched) < self.policy.hard_expiry).then_some(&held.set)
     }
 
     /// Counts the changes of the set, for caches of what it verified.
@@ -148,25 +193,85 @@ impl JwksSource {
         &self.url
     }
 
+    fn take(&mut self, now: i64, answer: &Answer<'_>, limits: &Limits) -> Result<(), FetchError> {
+        let fresh = self.fresh(answer.cache_control);
+        match (answer.status, &mut self.held) {
+            (304, Some(held)) if held.etag.is_some() => {
+                held.fetched = now;
+                held.fresh = fresh;
+                return Ok(());
+            }
+            (200, _) => {}
+            (status, _) => return Err(FetchError::Status(status)),
+        }
+        let set = JwkSet::parse(answer.body, limits)?;
+        if set.keys.is_empty() {
+            return Err(FetchError::NoUsableKey);
+        }
+        if self.held.as_ref().is_none_or(|held| held.set != set) {
+            self.generation += 1;
+        }
+        self.held = Some(Held {
+            set,
+            etag: answer
+                .etag
+                .filter(|etag| (3..=256).contains(&etag.len()))
+                .map(str::to_owned),
+            fetched: now,
+            fresh,
+        });
+        Ok(())
+    }
+
+    /// How long a set is fresh by the publisher's word (RFC 9111 section 5.2.2), within bounds.
+    fn fresh(&self, cache_control: Option<&str>) -> i64 {
+        let mut fresh = self.policy.fresh;
+        for directive in cache_control.unwrap_or_default().split(',') {
+            let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+            let name = name.trim();
+            if name.eq_ignore_ascii_case("no-store") || name.eq_ignore_ascii_case("no-cache") {
+                fresh = 0;
+            } else if name.eq_ignore_ascii_case("max-age")
+                && let Ok(seconds) = value.trim().trim_matches('"').parse::<u32>()
+            {
+                fresh = fresh.min(seconds.into());
+            }
+        }
+        fresh.max(self.policy.cooldown).min(self.policy.fresh)
+    }
+
+    /// Least time between fetches now.
+    fn cooldown(&self) -> i64 {
+        // The first failure waits no longer than a success would.
+        let doublings = self.failures.saturating_sub(1).min(16);
+        let doubled = self.policy.cooldown.saturating_mul(1 << doublings);
+        doubled.min(self.policy.fresh.max(self.policy.cooldown))
+    }
+
     fn start(&mut self, now: i64) -> Option<Fetch> {
         let since = |then: i64| now.saturating_sub(then);
-        if self
-            .in_flight_since
-            .is_some_and(|then| since(then) < self.policy.timeout)
-        {
-            return None;
+        // A clock that went back must not stop fetching for good, hence the lower bounds.
+        if let Some(current) = self.in_flight {
+            if (0..self.policy.timeout).contains(&since(current.since)) {
+                return None;
+            }
+            self.failed(current.id);
         }
-        // A clock that went back must not stop fetching for good, hence the lower bound.
+        let cooldown = self.cooldown();
         if self
             .last_attempt
-            .is_some_and(|then| (0..self.policy.cooldown).contains(&since(then)))
+            .is_some_and(|then| (0..cooldown).contains(&since(then)))
         {
             return None;
         }
-        self.in_flight_since = Some(now);
+        self.fetches += 1;
+        let id = self.fetches;
+        self.in_flight = Some(InFlight { id, since: now });
         self.last_attempt = Some(now);
         Some(Fetch {
+            id,
             url: self.url.clone(),
+            etag: self.held.as_ref().and_then(|held| held.etag.clone()),
         })
     }
 }
@@ -177,20 +282,62 @@ mod tests {
 
     const SET: &[u8] = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
+    const LIMITS: fn() -> Limits = Limits::default;
+
     fn source() -> JwksSource {
         JwksSource::new("u", RefreshPolicy::default())
     }
 
+    fn ok(body: &[u8]) -> Answer<'_> {
+        Answer {
+            status: 200,
+            body,
+            ..Answer::default()
+        }
+    }
+
+    fn status(status: u16) -> Answer<'static> {
+        Answer {
+            status,
+            ..Answer::default()
+        }
+    }
+
+    fn load(source: &mut JwksSource, now: i64) -> &JwkSet {
+        let fetch = source.poll(now).unwrap();
+        source.fetched(fetch.id, &ok(SET), &LIMITS()).unwrap()
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_changes_nothing() {
+        let mut source = source();
+        let slow = source.poll(0).unwrap();
+        let next = source.poll(30).unwrap();
+        assert_eq!(
+            source.fetched(slow.id, &ok(SET), &LIMITS()),
+            Err(FetchError::Late)
+        );
+        source.fetched(next.id, &ok(SET), &LIMITS()).unwrap();
+        assert_eq!(
+            source.fetched(next.id, &ok(SET), &LIMITS()),
+            Err(FetchError::Late)
+        );
+        source.failed(slow.id);
+        assert!(source.keys(3629).is_some());
+        assert!(
+            source.keys(3630).is_none(),
+            "the age counts from the asking"
+        );
+    }
+
     #[test]
     fn keeps_the_last_good_set_until_its_hard_expiry() {
-        let limits = Limits::default();
         let mut source = source();
-        assert!(source.poll(0).is_some());
-        assert_eq!(source.fetched(0, 200, SET, &limits).unwrap().keys.len(), 1);
+        assert_eq!(load(&mut source, 0).keys.len(), 1);
         assert!(source.poll(599).is_none());
-        assert!(source.poll(600).is_some());
+        let fetch = source.poll(600).unwrap();
         assert_eq!(
-            source.fetched(601, 503, b"", &limits),
+            source.fetched(fetch.id, &status(503), &LIMITS()),
             Err(FetchError::Status(503))
         );
         assert!(source.keys(3599).is_some());
@@ -202,24 +349,100 @@ mod tests {
         let mut source = source();
         let fetches = (0..300)
             .filter(|now| {
-                let fetch = source.unknown_kid(*now).is_some();
-                source.failed(*now);
-                fetch
+                let fetch = source.unknown_kid(*now);
+                if let Some(fetch) = &fetch {
+                    source.fetched(fetch.id, &ok(SET), &LIMITS()).unwrap();
+                }
+                fetch.is_some()
             })
             .count();
         assert_eq!(fetches, 10);
     }
 
     #[test]
-    fn an_empty_set_does_not_replace_keys() {
-        let limits = Limits::default();
+    fn failures_in_a_row_wait_longer_and_longer() {
         let mut source = source();
-        source.fetched(0, 200, SET, &limits).unwrap();
+        let attempts: Vec<i64> = (0..4000)
+            .filter(|now| {
+                let fetch = source.poll(*now);
+                if let Some(fetch) = &fetch {
+                    source.failed(fetch.id);
+                }
+                fetch.is_some()
+            })
+            .collect();
         assert_eq!(
-            source.fetched(1, 200, br#"{"keys":[]}"#, &limits),
+            attempts,
+            [0, 30, 90, 210, 450, 930, 1530, 2130, 2730, 3330, 3930]
+        );
+        load(&mut source, 4530);
+        assert!(
+            source.unknown_kid(4560).is_some(),
+            "a success ends the waiting"
+        );
+    }
+
+    #[test]
+    fn an_empty_set_does_not_replace_keys() {
+        let mut source = source();
+        load(&mut source, 0);
+        let fetch = source.unknown_kid(30).unwrap();
+        assert_eq!(
+            source.fetched(fetch.id, &ok(br#"{"keys":[]}"#), &LIMITS()),
             Err(FetchError::NoUsableKey)
         );
-        assert!(source.keys(2).is_some());
+        assert!(source.keys(31).is_some());
         assert_eq!(source.generation(), 1);
+    }
+
+    #[test]
+    fn the_publisher_shortens_freshness_and_never_lengthens_it() {
+        for (cache_control, fresh) in [
+            (None, 600),
+            (Some("public, max-age=300"), 300),
+            (Some("Max-Age=\"120\""), 120),
+            (Some("max-age=99999"), 600),
+            (Some("max-age=1"), 30),
+            (Some("max-age=-1"), 600),
+            (Some("no-cache"), 30),
+            (Some("no-store, max-age=300"), 30),
+        ] {
+            let mut source = source();
+            let fetch = source.poll(0).unwrap();
+            let answer = Answer {
+                cache_control,
+                ..ok(SET)
+            };
+            source.fetched(fetch.id, &answer, &LIMITS()).unwrap();
+            assert!(source.poll(fresh - 1).is_none(), "{cache_control:?}");
+            assert!(source.poll(fresh).is_some(), "{cache_control:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_that_is_still_the_same_is_fresh_again() {
+        let mut source = source();
+        let answer = Answer {
+            etag: Some("\"v1\""),
+            ..ok(SET)
+        };
+        let fetch = source.poll(0).unwrap();
+        assert_eq!(fetch.etag, None);
+        source.fetched(fetch.id, &answer, &LIMITS()).unwrap();
+        let fetch = source.poll(600).unwrap();
+        assert_eq!(fetch.etag.as_deref(), Some("\"v1\""));
+        let set = source.fetched(fetch.id, &status(304), &LIMITS()).unwrap();
+        assert_eq!(set.keys.len(), 1);
+        assert!(source.keys(4199).is_some());
+        assert!(source.keys(4200).is_none());
+        assert_eq!(source.generation(), 1);
+        // 304 to a request that named no tag says nothing about what is held.
+        let mut source = self::source();
+        load(&mut source, 0);
+        let fetch = source.poll(600).unwrap();
+        assert_eq!(
+            source.fetched(fetch.id, &status(304), &LIMITS()),
+            Err(FetchError::Status(304))
+        );
     }
 }

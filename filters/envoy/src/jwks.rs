@@ -5,7 +5,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType};
 use tokensmith_engine::decide::{ConfigError, IssuerConfig};
 use tokensmith_engine::jose::{JwkSet, Limits};
-use tokensmith_engine::keys::{Fetch, JwksSource, RefreshPolicy};
+use tokensmith_engine::keys::{Answer, Fetch, JwksSource, RefreshPolicy};
 
 use crate::state::log;
 
@@ -18,7 +18,8 @@ pub(crate) struct RemoteJwks {
     authority: String,
     path: String,
     source: JwksSource,
-    call: Option<u32>,
+    /// Envoy's number of the call under way, and the source's of the fetch.
+    call: Option<(u32, u64)>,
     had_keys: bool,
 }
 
@@ -63,36 +64,48 @@ impl RemoteJwks {
 
     pub(crate) fn poll(&mut self, now: i64) {
         if let Some(fetch) = self.source.poll(now) {
-            self.dispatch(&fetch, now);
+            self.dispatch(&fetch);
         }
     }
 
     pub(crate) fn unknown_kid(&mut self, now: i64) {
         if let Some(fetch) = self.source.unknown_kid(now) {
-            self.dispatch(&fetch, now);
+            self.dispatch(&fetch);
         }
     }
 
     pub(crate) fn is_waiting_for(&self, call: u32) -> bool {
-        self.call == Some(call)
+        self.call.is_some_and(|(own, _)| own == call)
     }
 
     /// Reads the answer from Envoy; whether the keys are others now.
-    pub(crate) fn fetched(&mut self, now: i64, limits: &Limits) -> bool {
-        self.call = None;
-        let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status")
-            .ok()
-            .flatten()
-            .and_then(|value| String::from_utf8(value).ok())
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(0);
+    pub(crate) fn fetched(&mut self, limits: &Limits) -> bool {
+        let Some((_, fetch)) = self.call.take() else {
+            return false;
+        };
+        let header = |name: &str| {
+            hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name)
+                .ok()
+                .flatten()
+                .and_then(|value| String::from_utf8(value).ok())
+        };
+        let (etag, cache_control) = (header("etag"), header("cache-control"));
         let longest = limits.jwk_set_bytes.saturating_add(1);
         let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, longest)
             .ok()
             .flatten()
             .unwrap_or_default();
         let before = (self.source.generation(), self.had_keys);
-        match self.source.fetched(now, status, &body, limits) {
+        let answer = Answer {
+            // Envoy makes an answer of its own when there is none.
+            status: header(":status")
+                .and_then(|value| value.parse().ok())
+                .unwrap_or(0),
+            etag: etag.as_deref(),
+            cache_control: cache_control.as_deref(),
+            body: &body,
+        };
+        match self.source.fetched(fetch, &answer, limits) {
             Ok(set) => {
                 log(
                     LogLevel::Info,
@@ -132,17 +145,20 @@ impl RemoteJwks {
         expired
     }
 
-    fn dispatch(&mut self, fetch: &Fetch, now: i64) {
-        let headers = vec![
+    fn dispatch(&mut self, fetch: &Fetch) {
+        let mut headers = vec![
             (":method", "GET"),
             (":path", self.path.as_str()),
             (":authority", self.authority.as_str()),
             ("accept", "application/json"),
         ];
+        if let Some(etag) = &fetch.etag {
+            headers.push(("if-none-match", etag));
+        }
         match hostcalls::dispatch_http_call(&self.cluster, headers, None, vec![], TIMEOUT) {
-            Ok(call) => self.call = Some(call),
+            Ok(call) => self.call = Some((call, fetch.id)),
             Err(status) => {
-                self.source.failed(now);
+                self.source.failed(fetch.id);
                 log(
                     LogLevel::Warn,
                     &format!(

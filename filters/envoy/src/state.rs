@@ -99,7 +99,7 @@ impl State {
             .remote
             .iter_mut()
             .filter(|remote| remote.is_waiting_for(token))
-            .any(|remote| remote.fetched(now, &limits));
+            .any(|remote| remote.fetched(&limits));
         if changed {
             self.rebuild_keys(now);
         }

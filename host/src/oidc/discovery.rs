@@ -49,16 +49,16 @@ pub(super) async fn jwks_uri(
     allow_http: bool,
 ) -> Result<String, OidcError> {
     let url = document_url(issuer);
-    let (status, body) = http_get::get(client, &url).await?;
+    let document = http_get::get(client, &url, None).await?;
     let wrong = |reason: String| OidcError::Discovery {
         url: url.clone(),
         reason,
     };
-    if status != 200 {
-        return Err(wrong(format!("status {status}")));
+    if document.status != 200 {
+        return Err(wrong(format!("status {}", document.status)));
     }
     let metadata: Metadata =
-        serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
+        serde_json::from_slice(&document.body).map_err(|error| wrong(error.to_string()))?;
     if metadata.issuer != issuer {
         return Err(wrong(format!(
             "its issuer is `{}`, configured is `{issuer}`",

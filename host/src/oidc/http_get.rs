@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+use reqwest::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use tokensmith_engine::keys::Answer;
+
 use super::OidcError;
 
 /// No metadata document or JWK set is larger.
@@ -10,9 +13,10 @@ const MAX_BODY: usize = 1024 * 1024;
 /// # Errors
 /// [`OidcError::Client`], [`OidcError::Unreachable`]; a status other than 200 is the latter.
 pub async fn fetch_document(url: &str, timeout: Duration) -> Result<Vec<u8>, OidcError> {
-    match get(&client(timeout)?, url).await? {
-        (200, body) => Ok(body),
-        (status, _) => Err(OidcError::Unreachable {
+    let document = get(&client(timeout)?, url, None).await?;
+    match document.status {
+        200 => Ok(document.body),
+        status => Err(OidcError::Unreachable {
             url: url.to_owned(),
             reason: format!("status {status}"),
         }),
@@ -31,14 +35,46 @@ pub(super) fn client(timeout: Duration) -> Result<reqwest::Client, OidcError> {
         .map_err(OidcError::Client)
 }
 
-/// Status and body of a GET.
-pub(super) async fn get(client: &reqwest::Client, url: &str) -> Result<(u16, Vec<u8>), OidcError> {
+/// What a GET brought.
+pub(super) struct Document {
+    pub(super) status: u16,
+    pub(super) etag: Option<String>,
+    pub(super) cache_control: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Document {
+    /// As the engine takes it.
+    pub(super) fn answer(&self) -> Answer<'_> {
+        Answer {
+            status: self.status,
+            etag: self.etag.as_deref(),
+            cache_control: self.cache_control.as_deref(),
+            body: &self.body,
+        }
+    }
+}
+
+/// A GET, conditional when there is an entity tag.
+pub(super) async fn get(
+    client: &reqwest::Client,
+    url: &str,
+    etag: Option<&str>,
+) -> Result<Document, OidcError> {
     let unreachable = |error: reqwest::Error| OidcError::Unreachable {
         url: url.to_owned(),
         reason: root_cause(&error),
     };
-    let mut response = client.get(url).send().await.map_err(unreachable)?;
-    let status = response.status().as_u16();
+    let mut request = client.get(url);
+    if let Some(etag) = etag {
+        request = request.header(IF_NONE_MATCH, etag);
+    }
+    let mut response = request.send().await.map_err(unreachable)?;
+    let header = |name| {
+        let value = response.headers().get(name)?;
+        value.to_str().ok().map(str::to_owned)
+    };
+    let (etag, cache_control) = (header(ETAG), header(CACHE_CONTROL));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len().saturating_add(chunk.len()) > MAX_BODY {
@@ -49,7 +85,12 @@ pub(super) async fn get(client: &reqwest::Client, url: &str) -> Result<(u16, Vec
         }
         body.extend_from_slice(&chunk);
     }
-    Ok((status, body))
+    Ok(Document {
+        status: response.status().as_u16(),
+        etag,
+        cache_control,
+        body,
+    })
 }
 
 /// The innermost error says what happened; the outer ones repeat the URL.

@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use tokensmith_engine::claims::ClaimRules;
 use tokensmith_engine::jose::Limits;
-use tokensmith_engine::keys::{JwksSource, RefreshPolicy};
+use tokensmith_engine::keys::{Fetch, JwksSource, RefreshPolicy};
 use tokensmith_engine::verify::aws_lc::AwsLc;
 use tokensmith_engine::verify::{KeyRing, Verified, Verifier, VerifyError};
 
-use super::{OidcError, discovery, http_get};
+use super::http_get::{self, Document};
+use super::{OidcError, discovery};
 use crate::clock::unix_now;
 
 /// The provider whose ID tokens are exchanged.
@@ -85,12 +86,15 @@ impl OidcProvider {
         let ring = self.ring().await?;
         let verified = match self.verifier.verify(token, &ring, unix_now()) {
             Err(VerifyError::UnknownKid) => {
-                let wanted = self.locked().source.unknown_kid(unix_now()).is_some();
-                if !wanted {
+                let wanted = self.locked().source.unknown_kid(unix_now());
+                match wanted {
                     // Another caller may have fetched since, or be fetching now.
-                    drop(self.fetching.lock().await);
-                } else if let Err(error) = self.fetch().await {
-                    tracing::warn!(%error, "cannot refresh the OIDC provider's keys");
+                    None => drop(self.fetching.lock().await),
+                    Some(fetch) => {
+                        if let Err(error) = self.fetch(fetch).await {
+                            tracing::warn!(%error, "cannot refresh the OIDC provider's keys");
+                        }
+                    }
                 }
                 let ring = Arc::clone(&self.locked().ring);
                 self.verifier.verify(token, &ring, unix_now())?
@@ -110,25 +114,25 @@ impl OidcProvider {
         let now = unix_now();
         let (due, current) = {
             let mut keys = self.locked();
-            let due = keys.source.poll(now).is_some();
+            let due = keys.source.poll(now);
             (due, keys.current(now))
         };
         match (due, current) {
-            (false, Some(ring)) => Ok(ring),
-            (true, Some(ring)) => {
+            (None, Some(ring)) => Ok(ring),
+            (Some(fetch), Some(ring)) => {
                 let provider = Arc::clone(self);
                 tokio::spawn(async move {
-                    if let Err(error) = provider.fetch().await {
+                    if let Err(error) = provider.fetch(fetch).await {
                         tracing::warn!(%error, "cannot refresh the OIDC provider's keys");
                     }
                 });
                 Ok(ring)
             }
-            (true, None) => {
-                self.fetch().await?;
+            (Some(fetch), None) => {
+                self.fetch(fetch).await?;
                 self.locked().current(unix_now()).ok_or(OidcError::NoKeys)
             }
-            (false, None) => {
+            (None, None) => {
                 drop(self.fetching.lock().await);
                 self.locked().current(unix_now()).ok_or(OidcError::NoKeys)
             }
@@ -137,39 +141,38 @@ impl OidcProvider {
 
     /// Fetches to the end even when the caller goes away: an abandoned fetch would keep the
     /// others waiting for its answer.
-    async fn fetch(self: &Arc<Self>) -> Result<(), OidcError> {
+    async fn fetch(self: &Arc<Self>, fetch: Fetch) -> Result<(), OidcError> {
         let provider = Arc::clone(self);
-        let fetching = tokio::spawn(async move { provider.fetch_to_the_end().await });
+        let fetching = tokio::spawn(async move { provider.fetch_to_the_end(&fetch).await });
         fetching.await.unwrap_or(Err(OidcError::NoKeys))
     }
 
-    async fn fetch_to_the_end(&self) -> Result<(), OidcError> {
+    async fn fetch_to_the_end(&self, fetch: &Fetch) -> Result<(), OidcError> {
         let _turn = self.fetching.lock().await;
-        let answer = self.ask().await;
-        let now = unix_now();
+        let answer = self.ask(fetch).await;
         let mut keys = self.locked();
         match answer {
-            Ok((status, body)) => {
+            Ok(document) => {
                 let set = keys
                     .source
-                    .fetched(now, status, &body, &Limits::default())?;
+                    .fetched(fetch.id, &document.answer(), &Limits::default())?;
                 let ring = KeyRing::new([(self.settings.issuer.as_str(), set)], &AwsLc);
                 keys.ring = Arc::new(ring);
                 Ok(())
             }
             Err(error) => {
-                keys.source.failed(now);
+                keys.source.failed(fetch.id);
                 Err(error)
             }
         }
     }
 
-    async fn ask(&self) -> Result<(u16, Vec<u8>), OidcError> {
+    async fn ask(&self, fetch: &Fetch) -> Result<Document, OidcError> {
         let OidcSettings {
             issuer, allow_http, ..
         } = &self.settings;
         let jwks_uri = discovery::jwks_uri(&self.client, issuer, *allow_http).await?;
-        http_get::get(&self.client, &jwks_uri).await
+        http_get::get(&self.client, &jwks_uri, fetch.etag.as_deref()).await
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Keys> {
