@@ -76,6 +76,11 @@ export async function makeCases() {
   add('no session', await sign({ session_id: undefined }), 'claim_missing');
   add('no session, generic profile', await sign({ session_id: undefined }), 'sub:alice', { profile: 'generic' });
   add('another type', await sign({}, { typ: 'dpop+jwt' }), 'typ_refused');
+  add('enough factors', await sign(), 'sub:alice', { require: { minFactors: 2, minAuthLevel: 'IAL2' } });
+  add('too few factors', await sign(), 'auth_factors_too_few', { require: { minFactors: 3 } });
+  add('too low a level', await sign(), 'auth_level_too_low', { require: { minAuthLevel: 'IAL3' } });
+  add('too long a life', await sign(), 'lifetime_too_long', { require: { maxLifetime: 60 } });
+  add('a required claim', await sign(), 'claim_missing', { require: { claims: ['email'] } });
   add('options: no issuer', await sign(), 'bad_options', { issuer: undefined });
   add('options: no keys', await sign(), 'bad_options', { jwks: undefined });
   add('options: unknown', await sign(), 'bad_options', { audiences: 'svc' });

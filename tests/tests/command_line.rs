@@ -68,6 +68,14 @@ fn token_verify_answers_and_exits_by_the_verdict() {
         (&tampered, vec![], "token_malformed"),
         (&generic, vec![], "claim_missing"),
         ("", vec![], "token_malformed"),
+        (&token, vec!["--min-factors", "3"], "auth_factors_too_few"),
+        (
+            &token,
+            vec!["--min-auth-level", "IAL3"],
+            "auth_level_too_low",
+        ),
+        (&token, vec!["--max-lifetime", "60"], "lifetime_too_long"),
+        (&token, vec!["--require", "email"], "claim_missing"),
     ] {
         let (code, answer) = verify(token, &more);
         assert_eq!(
@@ -79,6 +87,7 @@ fn token_verify_answers_and_exits_by_the_verdict() {
     }
     assert_eq!(verify(&generic, &["--profile", "generic"]).0, Some(0));
     assert_eq!(verify(&token, &["--leeway", "601"]).0, Some(2));
+    assert_eq!(verify(&token, &["--min-auth-level", "high"]).0, Some(2));
     let output = run(tokensmith(scratch.path())
         .args(["token", "verify", "--jwks", "none.json"])
         .args(["--issuer", "i", "--audience", "a", "t"]));

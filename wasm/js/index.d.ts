@@ -32,6 +32,17 @@ export interface VerifierOptions {
   clockTolerance?: number;
   /** `tokensmith` requires the claims of TokenSmith's tokens, `generic` those of any issuer. */
   profile?: 'tokensmith' | 'generic';
+  /** What is required beyond the profile. */
+  require?: {
+    /** The least `auth_level`, such as `IAL2`. */
+    minAuthLevel?: string;
+    /** The least `auth_factors`. */
+    minFactors?: number;
+    /** The longest time between `iat` and `exp`, in seconds. */
+    maxLifetime?: number;
+    /** Claims that have to be there. */
+    claims?: string[];
+  };
   /** Used instead of the global `fetch`. */
   fetch?: typeof fetch;
 }

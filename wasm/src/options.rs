@@ -1,6 +1,6 @@
 use serde::Deserialize;
 use serde_json::Value;
-use tokensmith_engine::claims::{ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile};
+use tokensmith_engine::claims::{ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile, Requirements};
 
 /// What `createVerifier` was called with, as JSON.
 #[derive(Deserialize)]
@@ -16,6 +16,8 @@ pub(crate) struct Options {
     clock_tolerance: Option<i64>,
     #[serde(default)]
     profile: ProfileName,
+    #[serde(default)]
+    require: Requirements,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +70,7 @@ impl Options {
                 ProfileName::Generic => Profile::Generic,
             },
             leeway: self.leeway(),
+            requirements: self.require.clone(),
         }
     }
 

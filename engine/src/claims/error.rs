@@ -30,9 +30,18 @@ pub enum ClaimError {
     /// `session_exp` is more than 24 hours after `iat`.
     #[error("session is longer than 24 hours")]
     SessionTooLong,
-    /// Fewer than two authentication factors.
-    #[error("token has fewer than 2 authentication factors")]
-    TooFewFactors,
+    /// Fewer authentication factors than are needed.
+    #[error("token has fewer than {0} authentication factors")]
+    TooFewFactors(u32),
+    /// `auth_level` is below what is required, or on another scale.
+    #[error("authentication level is below the one required")]
+    AuthLevel,
+    /// More time between `iat` and `exp` than is allowed.
+    #[error("token lasts longer than {0} seconds")]
+    LifetimeTooLong(u32),
+    /// A claim that the configuration requires is absent or `null`.
+    #[error("claim `{0}` is required")]
+    Required(String),
     /// `token_use` names another use than access.
     #[error("token use `{0}` is not access")]
     TokenUse(String),
@@ -44,14 +53,16 @@ impl ClaimError {
         match self {
             ClaimError::Payload(_) => "token_malformed",
             ClaimError::Type(_) => "claim_type",
-            ClaimError::Missing(_) => "claim_missing",
+            ClaimError::Missing(_) | ClaimError::Required(_) => "claim_missing",
             ClaimError::Audience => "audience_mismatch",
             ClaimError::Expired => "token_expired",
             ClaimError::NotYetValid => "token_not_yet_valid",
             ClaimError::IssuedInFuture => "token_issued_in_future",
             ClaimError::SessionExpired => "session_expired",
             ClaimError::SessionTooLong => "session_too_long",
-            ClaimError::TooFewFactors => "auth_factors_too_few",
+            ClaimError::TooFewFactors(_) => "auth_factors_too_few",
+            ClaimError::AuthLevel => "auth_level_too_low",
+            ClaimError::LifetimeTooLong(_) => "lifetime_too_long",
             ClaimError::TokenUse(_) => "token_use_refused",
         }
     }

@@ -3,10 +3,12 @@
 mod error;
 mod numeric_date;
 mod parsed;
+mod requirements;
 mod rules;
 mod text;
 mod tokensmith;
 
 pub use error::ClaimError;
 pub use parsed::Claims;
+pub use requirements::{AuthLevel, Requirements};
 pub use rules::{ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile};

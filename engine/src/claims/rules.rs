@@ -1,4 +1,4 @@
-use super::{ClaimError, Claims, tokensmith};
+use super::{ClaimError, Claims, Requirements, tokensmith};
 
 /// Leeway for clock differences when none is configured, in seconds.
 pub const DEFAULT_LEEWAY: i64 = 60;
@@ -33,6 +33,8 @@ pub struct ClaimRules {
     /// Seconds of clock difference allowed for `exp`, `nbf`, `iat` and `session_exp`, at most
     /// [`MAX_LEEWAY`].
     pub leeway: i64,
+    /// What is required beyond the profile.
+    pub requirements: Requirements,
 }
 
 impl ClaimRules {
@@ -46,6 +48,7 @@ impl ClaimRules {
             audiences: audiences.into_iter().map(Into::into).collect(),
             profile: Profile::TokenSmith,
             leeway: DEFAULT_LEEWAY,
+            requirements: Requirements::default(),
         }
     }
 
@@ -107,9 +110,10 @@ impl ClaimRules {
             return Err(ClaimError::TokenUse(token_use.chars().take(64).collect()));
         }
         match self.profile {
-            Profile::TokenSmith => tokensmith::check(claims),
-            Profile::Generic => Ok(()),
+            Profile::TokenSmith => tokensmith::check(claims)?,
+            Profile::Generic => {}
         }
+        self.requirements.check(claims)
     }
 
     /// The first second at which `claims` are no longer accepted.

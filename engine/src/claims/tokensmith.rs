@@ -1,5 +1,6 @@
 use super::{ClaimError, Claims};
 
+const FACTORS: u32 = 2;
 const SESSION_LIMIT: i64 = 24 * 60 * 60;
 
 /// The claims that TokenSmith's own tokens carry beyond RFC 7519.
@@ -14,8 +15,8 @@ pub(super) fn check(claims: &Claims) -> Result<(), ClaimError> {
     let factors = claims
         .auth_factors()
         .ok_or(ClaimError::Missing("auth_factors"))?;
-    if factors < 2 {
-        return Err(ClaimError::TooFewFactors);
+    if factors < i64::from(FACTORS) {
+        return Err(ClaimError::TooFewFactors(FACTORS));
     }
     for name in ["auth_methods", "auth_events"] {
         if claims.strings(name).next().is_none() {

@@ -3,7 +3,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::RouteConfig;
-use crate::claims::{DEFAULT_LEEWAY, MAX_LEEWAY, Profile};
+use crate::claims::{DEFAULT_LEEWAY, MAX_LEEWAY, Profile, Requirements};
 
 /// The configuration of a request decision: what the Envoy filter takes as its plugin
 /// configuration. Unknown fields are errors.
@@ -61,6 +61,9 @@ pub struct IssuerConfig {
     /// Leeway in seconds.
     #[serde(default = "default_leeway")]
     pub clock_skew_s: i64,
+    /// What is required beyond the profile.
+    #[serde(default)]
+    pub require: Requirements,
 }
 
 /// [`Profile`] as configuration spells it.

@@ -86,6 +86,7 @@ impl Decider {
             audiences: issuer.audiences.clone(),
             profile: issuer.profile.into(),
             leeway: issuer.clock_skew_s,
+            requirements: issuer.require.clone(),
         });
         let mapped = config
             .claim_headers

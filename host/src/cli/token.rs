@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
-use tokensmith_engine::claims::{ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile};
+use tokensmith_engine::claims::{
+    AuthLevel, ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile, Requirements,
+};
 use tokensmith_engine::jose::{JwkSet, Jws, Limits};
 use tokensmith_engine::principal::Principal;
 use tokensmith_engine::verify::aws_lc::AwsLc;
@@ -41,6 +43,18 @@ pub(super) struct VerifyArgs {
     /// Leeway in seconds
     #[arg(long, default_value_t = DEFAULT_LEEWAY, value_parser = clap::value_parser!(i64).range(0..=MAX_LEEWAY))]
     leeway: i64,
+    /// The least `auth_level`, such as `IAL2`
+    #[arg(long, value_parser = AuthLevel::parse)]
+    min_auth_level: Option<AuthLevel>,
+    /// The least `auth_factors`
+    #[arg(long)]
+    min_factors: Option<u32>,
+    /// The longest time between `iat` and `exp`, in seconds
+    #[arg(long)]
+    max_lifetime: Option<u32>,
+    /// A claim that has to be there; may be given several times
+    #[arg(long)]
+    require: Vec<String>,
     /// The token, or `-` for standard input
     token: String,
 }
@@ -80,6 +94,12 @@ fn verify(arguments: &VerifyArgs) -> Result<ExitCode, CliError> {
             ProfileArg::Generic => Profile::Generic,
         },
         leeway: arguments.leeway,
+        requirements: Requirements {
+            min_auth_level: arguments.min_auth_level.clone(),
+            min_factors: arguments.min_factors,
+            max_lifetime_s: arguments.max_lifetime,
+            claims: arguments.require.clone(),
+        },
     };
     let token = token_text(&arguments.token)?;
     let now = arguments.now.map_or_else(clock, Ok)?;
