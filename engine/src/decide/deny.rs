@@ -128,11 +128,15 @@ impl Refusal<'_> {
 
     /// RFC 6750 section 3: a request without a token gets a challenge without an error code.
     fn challenge(&self) -> String {
+        let error = match self {
+            Refusal::BadToken(error) => error.bearer_error(),
+            _ => "invalid_token",
+        };
         match self.error_code() {
             None => r#"Bearer realm="tokensmith""#.to_owned(),
-            Some(code) => format!(
-                r#"Bearer realm="tokensmith", error="invalid_token", error_description="{code}""#
-            ),
+            Some(code) => {
+                format!(r#"Bearer realm="tokensmith", error="{error}", error_description="{code}""#)
+            }
         }
     }
 }

@@ -58,4 +58,24 @@ impl VerifyError {
             VerifyError::Claim(error) => error.code(),
         }
     }
+
+    /// The `error` of a challenge that answers this (RFC 6750 section 3.1, RFC 9470 section 3).
+    ///
+    /// ```
+    /// use tokensmith_engine::claims::ClaimError;
+    /// use tokensmith_engine::verify::VerifyError;
+    /// assert_eq!(VerifyError::Signature.bearer_error(), "invalid_token");
+    /// assert_eq!(
+    ///     VerifyError::Claim(ClaimError::AuthLevel).bearer_error(),
+    ///     "insufficient_user_authentication"
+    /// );
+    /// ```
+    pub fn bearer_error(&self) -> &'static str {
+        match self {
+            VerifyError::Claim(ClaimError::AuthLevel | ClaimError::TooFewFactors(_)) => {
+                "insufficient_user_authentication"
+            }
+            _ => "invalid_token",
+        }
+    }
 }
