@@ -14,7 +14,8 @@ use crate::jose::{Limits, Scanned, scan_object};
 #[derive(Clone, Debug)]
 pub struct Claims {
     payload: String,
-    known: [Option<Known>; KNOWN.len()],
+    // Boxed: claims are handed on by value, from the parser to the verified token.
+    known: Box<[Option<Known>; KNOWN.len()]>,
     exp: Option<i64>,
     nbf: Option<i64>,
     iat: Option<i64>,
@@ -71,7 +72,7 @@ impl Claims {
     pub fn parse(payload: impl Into<Vec<u8>>, limits: &Limits) -> Result<Self, ClaimError> {
         let payload = String::from_utf8(payload.into())
             .map_err(|_| ClaimError::Payload("not UTF-8".to_owned()))?;
-        let mut known = [const { None }; KNOWN.len()];
+        let mut known = Box::new([const { None }; KNOWN.len()]);
         let mut wrong = None;
         scan_object(&payload, limits, |name, value| {
             let fitting =
