@@ -301,3 +301,47 @@ fn a_bad_configuration_is_refused_by_name() {
         }
     }
 }
+
+#[test]
+fn other_issuers_claims_are_mapped_and_requirements_hold() {
+    let signers = signers();
+    let backend = Backend::start();
+    let mut config = config(&signers);
+    let issuer = &mut config["issuers"][0];
+    issuer["profile"] = json!("generic");
+    issuer["principal"] = json!({
+        "roles": [{"claim": ["realm_access", "roles"], "prefix": "site-"}],
+        "service_clients": ["inventory-sync"],
+    });
+    issuer["require"] = json!({"min_auth_level": "AAL2"});
+    let envoy = Envoy::start(&config, backend.port).unwrap();
+    let send = |change: Value| {
+        let mut all = json!({
+            "iss": "https://issuer.test", "sub": "sync", "aud": "svc", "exp": now() + 60,
+            "auth_level": "AAL2", "realm_access": {"roles": ["site-viewer", "offline_access"]},
+            "azp": "inventory-sync", "roles": ["admin"],
+        });
+        let change = change.as_object().unwrap().clone();
+        all.as_object_mut().unwrap().extend(change);
+        let token = bearer(&signers[0].sign(&all));
+        envoy.request("GET", "/nodes", &[("authorization", &token)])
+    };
+    let received = send(json!({})).json();
+    assert_eq!(received["headers"]["x-tokensmith-roles"], json!(["viewer"]));
+    assert_eq!(
+        received["headers"]["x-tokensmith-principal-type"],
+        json!(["service"])
+    );
+    assert_eq!(send(json!({"realm_access": null})).status, 403);
+    let weak = send(json!({"auth_level": "AAL1"}));
+    assert_eq!(weak.status, 401);
+    assert_eq!(weak.json()["details"]["error"], "auth_level_too_low");
+    let challenge = weak.header("www-authenticate").unwrap();
+    assert!(
+        challenge.contains(r#"error="insufficient_user_authentication""#),
+        "{challenge}"
+    );
+    config["issuers"][0]["principal"]["roles"][0]["claim"] = json!([]);
+    let log = Envoy::start(&config, backend.port).unwrap_err();
+    assert!(log.contains("issuers[0].principal.roles[0].claim"), "{log}");
+}

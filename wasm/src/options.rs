@@ -1,6 +1,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use tokensmith_engine::claims::{ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile, Requirements};
+use tokensmith_engine::principal::PrincipalMapping;
 
 /// What `createVerifier` was called with, as JSON.
 #[derive(Deserialize)]
@@ -71,6 +72,7 @@ impl Options {
             },
             leeway: self.leeway(),
             requirements: self.require.clone(),
+            principal: PrincipalMapping::default(),
         }
     }
 

@@ -1,4 +1,5 @@
 use super::{ClaimError, Claims, Requirements, tokensmith};
+use crate::principal::PrincipalMapping;
 
 /// Leeway for clock differences when none is configured, in seconds.
 pub const DEFAULT_LEEWAY: i64 = 60;
@@ -35,6 +36,8 @@ pub struct ClaimRules {
     pub leeway: i64,
     /// What is required beyond the profile.
     pub requirements: Requirements,
+    /// How the claims become a principal.
+    pub principal: PrincipalMapping,
 }
 
 impl ClaimRules {
@@ -49,6 +52,7 @@ impl ClaimRules {
             profile: Profile::TokenSmith,
             leeway: DEFAULT_LEEWAY,
             requirements: Requirements::default(),
+            principal: PrincipalMapping::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::RouteConfig;
 use crate::claims::{DEFAULT_LEEWAY, MAX_LEEWAY, Profile, Requirements};
+use crate::principal::PrincipalMapping;
 
 /// The configuration of a request decision: what the Envoy filter takes as its plugin
 /// configuration. Unknown fields are errors.
@@ -64,6 +65,9 @@ pub struct IssuerConfig {
     /// What is required beyond the profile.
     #[serde(default)]
     pub require: Requirements,
+    /// How the claims become a principal.
+    #[serde(default)]
+    pub principal: PrincipalMapping,
 }
 
 /// [`Profile`] as configuration spells it.
@@ -214,6 +218,9 @@ impl Config {
                     format!("`{}` is outside 0 to {MAX_LEEWAY}", issuer.clock_skew_s),
                 ));
             }
+            issuer.principal.check().map_err(|(place, message)| {
+                ConfigError::field(field(&format!("principal.{place}")), message)
+            })?;
         }
         for (index, route) in self.routes.iter().enumerate() {
             route

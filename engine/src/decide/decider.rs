@@ -87,6 +87,7 @@ impl Decider {
             profile: issuer.profile.into(),
             leeway: issuer.clock_skew_s,
             requirements: issuer.require.clone(),
+            principal: issuer.principal.clone(),
         });
         let mapped = config
             .claim_headers

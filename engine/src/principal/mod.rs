@@ -1,7 +1,11 @@
 //! Who a verified token makes the caller.
 
+mod mapping;
+
 use crate::claims::Claims;
 use crate::verify::Verified;
+
+pub use mapping::{ClaimPath, PrincipalMapping, RoleClaim};
 
 /// The kind of a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,17 +27,23 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The principal of a verified token: `sub`, the `roles` claim and the scopes.
+    /// The principal of a verified token: `sub`, the scopes, and the roles by the
+    /// [`PrincipalMapping`] of its issuer.
     pub fn from_verified(verified: &Verified) -> Self {
         let claims = verified.claims();
-        let roles = normalise_roles(claims.strings("roles"));
+        let mapping = verified.principal_mapping();
+        let roles = normalise_roles(mapping.roles(claims).into_iter());
         let subjects = roles
             .iter()
             .map(|role| format!("role:{role}").into())
             .collect();
         Self {
             id: claims.sub().unwrap_or_default().into(),
-            principal_type: principal_type(claims),
+            principal_type: if mapping.is_service(claims) {
+                PrincipalType::Service
+            } else {
+                principal_type(claims)
+            },
             scopes: claims.scopes().map(Into::into).collect(),
             roles,
             subjects,

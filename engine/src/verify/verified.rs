@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crate::claims::{ClaimRules, Claims, Profile};
 use crate::jose::Header;
+use crate::principal::PrincipalMapping;
 
 /// A token whose signature and claims were verified. Only [`super::SignatureJob::finish`] makes
 /// one.
@@ -34,6 +35,11 @@ impl Verified {
     /// The profile the claims were checked by.
     pub fn profile(&self) -> Profile {
         self.rules.profile
+    }
+
+    /// How the claims become a principal.
+    pub fn principal_mapping(&self) -> &PrincipalMapping {
+        &self.rules.principal
     }
 
     /// The first second (Unix time) at which the token is no longer accepted, leeway included.

@@ -8,7 +8,7 @@ use tokensmith_engine::claims::{
     AuthLevel, ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile, Requirements,
 };
 use tokensmith_engine::jose::{JwkSet, Jws, Limits};
-use tokensmith_engine::principal::Principal;
+use tokensmith_engine::principal::{Principal, PrincipalMapping};
 use tokensmith_engine::verify::aws_lc::AwsLc;
 use tokensmith_engine::verify::{KeyRing, Verifier};
 
@@ -100,6 +100,7 @@ fn verify(arguments: &VerifyArgs) -> Result<ExitCode, CliError> {
             max_lifetime_s: arguments.max_lifetime,
             claims: arguments.require.clone(),
         },
+        principal: PrincipalMapping::default(),
     };
     let token = token_text(&arguments.token)?;
     let now = arguments.now.map_or_else(clock, Ok)?;
