@@ -11,6 +11,7 @@
 //! * [`policy`] and [`authz`]: Casbin model and rules, compiled to an index.
 //! * [`decide`]: the whole request decision as one pure function.
 //! * [`exchange`]: what an exchanged token may carry.
+//! * [`manual`]: known vulnerabilities, and what the design does about them.
 
 pub mod authz;
 pub mod claims;
@@ -18,6 +19,7 @@ pub mod decide;
 pub mod exchange;
 pub mod jose;
 pub mod keys;
+pub mod manual;
 pub mod policy;
 pub mod principal;
 pub mod verify;
