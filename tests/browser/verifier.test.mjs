@@ -159,3 +159,30 @@ test('keys that cannot be fetched are an error that says so, and forged kids fet
   await Promise.all(refused);
   assert.equal(fetches, 1, 'within the cool-down nothing is fetched again');
 });
+
+test('a key that replaces another of the same name is the one that counts', async () => {
+  const { createVerifier } = await inNode();
+  const { generateKeyPair, exportJWK, SignJWT } = await import('jose');
+  const pairs = [await generateKeyPair('ES256'), await generateKeyPair('ES256')];
+  const sets = await Promise.all(pairs.map(async ({ publicKey }) => ({
+    keys: [{ ...(await exportJWK(publicKey)), kid: 'signing', alg: 'ES256' }],
+  })));
+  const start = Math.floor(Date.now() / 1000);
+  const tokens = await Promise.all(pairs.map(({ privateKey }) =>
+    new SignJWT({ iss: ISSUER, aud: 'svc', sub: 'alice', exp: start + 9000 })
+      .setProtectedHeader({ alg: 'ES256', kid: 'signing' }).sign(privateKey)));
+  let published = sets[0];
+  const verifier = await createVerifier({
+    issuer: ISSUER, audience: 'svc', profile: 'generic', jwksUri: 'https://keys.test/jwks',
+    fetch: async () => new Response(JSON.stringify(published)),
+  });
+  const at = (seconds) => ({ currentDate: new Date((start + seconds) * 1000) });
+  await verifier.verify(tokens[0], at(0));
+  await assert.rejects(verifier.verify(tokens[1], at(0)), { code: 'signature_invalid' });
+  published = sets[1];
+  // Old by now: the next call asks for the keys, the one after it has them.
+  await verifier.verify(tokens[0], at(700));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await verifier.verify(tokens[1], at(701));
+  await assert.rejects(verifier.verify(tokens[0], at(701)), { code: 'signature_invalid' });
+});

@@ -37,8 +37,9 @@ export function api(load) {
 
 function createVerifier({ fetch: fetchOption, ...options } = {}) {
   const inner = call(() => new engine.Verifier(JSON.stringify(options)));
+  const remote = options.jwksUri !== undefined;
   const fetcher = fetchOption ?? globalThis.fetch;
-  // Imported keys by algorithm and thumbprint: neither is a name the publisher chooses.
+  // Imported keys of the set that is held now.
   const imported = new Map();
   let fetching;
 
@@ -72,16 +73,13 @@ function createVerifier({ fetch: fetchOption, ...options } = {}) {
     else if (fetching) await fetching;
   }
 
-  async function begin(token, now) {
-    try {
-      return call(() => inner.begin(token, now));
-    } catch (error) {
-      if (error.code !== 'kid_unknown') throw error;
-      const url = inner.unknownKid(now);
-      if (url !== undefined) await refresh(url).catch(() => {});
-      else if (fetching) await fetching.catch(() => {});
-      return call(() => inner.begin(token, now));
-    }
+  // A key that is new may be in the set that is published now.
+  async function beginAgain(error, token, now) {
+    if (error.code !== 'kid_unknown') throw error;
+    const url = inner.unknownKid(now);
+    if (url !== undefined) await refresh(url).catch(() => {});
+    else if (fetching) await fetching.catch(() => {});
+    return call(() => inner.begin(token, now));
   }
 
   return {
@@ -89,8 +87,13 @@ function createVerifier({ fetch: fetchOption, ...options } = {}) {
       const date = currentDate ?? new Date();
       const now = Math.floor(date.getTime() / 1000);
       if (!Number.isFinite(now)) throw new VerifierError('bad_options', '`currentDate` is not a valid Date');
-      await keys(now);
-      const job = await begin(text(token), now);
+      if (remote) await keys(now);
+      let job;
+      try {
+        job = call(() => inner.begin(text(token), now));
+      } catch (error) {
+        job = await beginAgain(error, token, now);
+      }
       let valid;
       try {
         valid = await check(job, imported);
@@ -98,15 +101,18 @@ function createVerifier({ fetch: fetchOption, ...options } = {}) {
         job.free();
         throw error;
       }
-      return JSON.parse(call(() => job.finish(valid)));
+      const answer = call(() => job.finish(valid));
+      const line = answer.indexOf('\n');
+      const { header, principal } = JSON.parse(answer.slice(0, line));
+      return { header, claims: JSON.parse(answer.slice(line + 1)), principal };
     },
   };
 }
 
 async function check(job, imported) {
-  const { algorithm } = job;
+  const name = job.keyName;
+  const algorithm = name.slice(0, name.indexOf(' '));
   const parameters = PARAMETERS[algorithm];
-  const name = `${algorithm} ${job.thumbprint}`;
   let key = imported.get(name);
   if (key === undefined) {
     const { kty, crv, n, e, x, y } = JSON.parse(job.jwk);

@@ -9,26 +9,28 @@ use crate::js_error::thrown;
 #[wasm_bindgen]
 pub struct Job {
     job: SignatureJob<'static>,
+    generation: u64,
 }
 
 impl Job {
-    pub(crate) fn new(job: SignatureJob<'static>) -> Self {
-        Self { job }
+    /// `generation` counts the changes of the key set that the job's key is of.
+    pub(crate) fn new(job: SignatureJob<'static>, generation: u64) -> Self {
+        Self { job, generation }
     }
 }
 
 #[wasm_bindgen]
 impl Job {
-    /// `alg`.
-    #[wasm_bindgen(getter)]
-    pub fn algorithm(&self) -> String {
-        self.job.algorithm().name().to_owned()
-    }
-
-    /// The key's RFC 7638 thumbprint: a name for it that no publisher chooses.
-    #[wasm_bindgen(getter)]
-    pub fn thumbprint(&self) -> String {
-        self.job.key().jwk().thumbprint()
+    /// `alg`, a space, and what an imported key is kept under: the key set's generation and the
+    /// key's name in it. A publisher may give another key the same name later.
+    #[wasm_bindgen(getter, js_name = keyName)]
+    pub fn key_name(&self) -> String {
+        let (algorithm, generation) = (self.job.algorithm().name(), self.generation);
+        let jwk = self.job.key().jwk();
+        match jwk.kid() {
+            Some(kid) => format!("{algorithm} {generation} {kid}"),
+            None => format!("{algorithm} {generation} {}", jwk.thumbprint()),
+        }
     }
 
     /// The key as a JWK, JSON.
@@ -49,8 +51,8 @@ impl Job {
         self.job.signature().to_vec()
     }
 
-    /// Takes WebCrypto's answer and checks the claims: `{"header", "claims", "principal"}` as
-    /// JSON.
+    /// Takes WebCrypto's answer and checks the claims: a line with `{"header", "principal"}`, then
+    /// the claims as they were signed, all JSON.
     ///
     /// # Errors
     /// `{"code", "message"}` as text.
@@ -66,16 +68,15 @@ impl Job {
             .map_err(|error| thrown(error.code(), error))?;
         let principal = Principal::from_verified(&verified);
         let header = verified.header();
-        Ok(json!({
+        let about = json!({
             "header": {"alg": header.algorithm.name(), "kid": header.kid, "typ": header.typ},
-            "claims": verified.claims().all(),
             "principal": {
                 "id": principal.id(),
                 "type": principal.principal_type().name(),
                 "roles": principal.roles().collect::<Vec<_>>(),
                 "scopes": principal.scopes().collect::<Vec<_>>(),
             },
-        })
-        .to_string())
+        });
+        Ok(format!("{about}\n{}", verified.claims().payload()))
     }
 }

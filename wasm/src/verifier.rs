@@ -126,9 +126,10 @@ impl Verifier {
             let message = format!("no keys of issuer `{}` are loaded", self.issuer);
             return Err(thrown("keys_unavailable", message));
         }
+        let generation = self.source.as_ref().map_or(0, JwksSource::generation);
         self.verifier
             .begin(token, &self.ring, seconds(now))
-            .map(|job| Job::new(job.into_owned()))
+            .map(|job| Job::new(job.into_owned(), generation))
             .map_err(|error| thrown(error.code(), error))
     }
 }

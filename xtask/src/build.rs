@@ -27,7 +27,7 @@ fn filter() -> Result<()> {
 /// wasm/pkg, the npm package.
 fn package() -> Result<()> {
     // The bindings are made from the names that stripping would remove; they strip after.
-    wasm("tokensmith-wasm", &["opt-level=\"s\"", "strip=\"none\""])?;
+    wasm("tokensmith-wasm", &["opt-level=3", "strip=\"none\""])?;
     let package = root().join("wasm/pkg");
     if package.exists() {
         std::fs::remove_dir_all(&package)?;

@@ -18,7 +18,7 @@ usage: cargo xtask <task>
   build          target/release/tokensmith, the Envoy filter, wasm/pkg
   demo [--once]  set-up, build, and the main job on real parts; stays up without --once
   test           set-up, build, and every test
-  bench [engine|envoy]
+  bench [engine|envoy|wasm]
                  beside what others do, in one run: tables, and JSON in target/bench
   advisories     known vulnerabilities of dependencies
   ci             formatting, lints, dependencies, `test`, module imports, `demo --once`";
@@ -32,9 +32,10 @@ fn main() -> ExitCode {
         (Some("build"), None) => build::all(),
         (Some("demo"), None) => demo::run_demo(&[]),
         (Some("demo"), Some("--once")) => demo::run_demo(&["--once"]),
-        (Some("bench"), None) => bench::engine().and_then(|()| bench::envoy()),
+        (Some("bench"), None) => bench::all(),
         (Some("bench"), Some("engine")) => bench::engine(),
         (Some("bench"), Some("envoy")) => bench::envoy(),
+        (Some("bench"), Some("wasm")) => bench::wasm(),
         (Some("advisories"), None) => dependencies::advisories(),
         (Some("test"), None) => test::all(),
         (Some("ci"), None) => ci::all(),

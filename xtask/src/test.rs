@@ -24,7 +24,7 @@ pub(crate) fn all() -> Result<()> {
         &tools,
     ))?;
     run(with_tools(
-        command("node", &["--test", "tests/browser/"]).env("NODE_ENV", "test"),
+        command("node", &["--test", "tests/browser/verifier.test.mjs"]).env("NODE_ENV", "test"),
         &tools,
     ))
 }

@@ -111,6 +111,11 @@ impl Claims {
             .get_or_init(|| serde_json::from_str(&self.payload).unwrap_or_default())
     }
 
+    /// The payload as it was signed, JSON.
+    pub fn payload(&self) -> &str {
+        &self.payload
+    }
+
     /// `iss`.
     pub fn iss(&self) -> Option<&str> {
         self.string("iss")
