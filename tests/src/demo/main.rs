@@ -13,6 +13,7 @@ mod mesh;
 mod narrator;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokensmith_tests::service::Service;
@@ -44,11 +45,17 @@ fn main() -> ExitCode {
             ("BOB", &bob),
             ("SERVICE_A", &service_token),
         ]);
-        loop {
-            std::thread::park();
-        }
+        wait_for_the_end();
     }
     ExitCode::SUCCESS
+}
+
+/// Until whoever started this is gone: what runs ends with it. An interrupt ends all at once.
+fn wait_for_the_end() {
+    let parent = std::os::unix::process::parent_id();
+    while std::os::unix::process::parent_id() == parent {
+        std::thread::sleep(Duration::from_millis(500));
+    }
 }
 
 /// Alice may do everything, Bob may only read.
