@@ -2,7 +2,8 @@ use sqlx::sqlite::SqlitePool;
 
 use super::StoreError;
 
-/// Each entry leads from its index to the next version. Entries are added, never changed.
+/// Each entry leads from its index to the next version, and says so. Entries are added, never
+/// changed.
 const MIGRATIONS: [&str; 1] = ["
 CREATE TABLE bootstrap_tokens (
     token_hash BLOB PRIMARY KEY,
@@ -38,6 +39,7 @@ CREATE TABLE refresh_tokens (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refresh_tokens_family ON refresh_tokens (family_id);
 CREATE INDEX refresh_tokens_expiry ON refresh_tokens (expires_at);
+PRAGMA user_version = 1;
 "];
 
 /// Brings the database to this program's schema; processes that start at once take turns.
@@ -53,9 +55,6 @@ pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
     }
-    sqlx::raw_sql("PRAGMA user_version = 1")
-        .execute(&mut *transaction)
-        .await?;
     transaction.commit().await?;
     Ok(())
 }
