@@ -6,7 +6,8 @@
 //!
 //! * [`jose`]: JWS compact form, JWK, JWK sets and thumbprints, with limits and strict parsing.
 //! * [`verify`]: a token becomes [`verify::Verified`] only through a [`verify::Verifier`].
-//! * [`keys`]: the JWK set source as a state machine.
+//! * [`binding`]: tokens that are bound to a certificate or a key (RFC 8705, RFC 9449).
+//! * [`keys`]: the JWK set sources as state machines.
 //! * [`claims`] and [`principal`]: what a verified token says, and who that makes the caller.
 //! * [`policy`] and [`authz`]: Casbin model and rules, compiled to an index.
 //! * [`decide`]: the whole request decision as one pure function.
@@ -14,6 +15,7 @@
 //! * [`manual`]: known vulnerabilities, and what the design does about them.
 
 pub mod authz;
+pub mod binding;
 pub mod claims;
 pub mod decide;
 pub mod exchange;

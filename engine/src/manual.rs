@@ -22,4 +22,7 @@
 //! | withdrawn keys that go on verifying | gone with the next good answer; no set lives past its hard expiry, and its age counts from when it was asked for; late answers are dropped | `jwks_simulation.rs`, `an_answer_that_comes_late_changes_nothing` |
 //! | memory and time: long tokens, deep or wide JSON, large key sets | [`Limits`](crate::jose::Limits) hold before anything is decoded | `segments_and_encoding`, `refuses_duplicates_depth_and_size` |
 //! | paths that the proxy and the service read differently | ambiguous paths are refused, not repaired | `forms` in `decide/path.rs`, `paths_are_settled` |
+//! | a stolen token used by the thief | bound tokens are refused without their certificate or a proof of their key, also where they were seen before | `a_token_bound_to_a_key_needs_a_proof_each_time`, `a_token_bound_to_a_certificate_needs_that_certificate` |
+//! | a stolen proof used again, for another request or token | `htm`, `htu`, `iat`, `ath` and `jti` are checked; a store that cannot tell refuses | `proofs_that_are_not_for_this_request`, `a_full_store_never_forgets_early` |
+//! | forged tokens that push good ones out of a cache, or cost a signature check each time | refusals have a small room of their own and last ten seconds | `is_bounded_and_keeps_what_is_used`, `refusals_are_short_and_only_what_cannot_change` |
 //! | identity headers sent by the caller | stripped on every route, public ones included | `off_checks_nothing_and_still_strips`, the suite in Envoy |

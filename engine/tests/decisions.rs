@@ -2,19 +2,17 @@
 #![cfg(feature = "aws-lc")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
-use tokensmith_engine::decide::{Config, Decider, Identity, Outcome, Request};
+use tokensmith_engine::decide::{Config, Decider, Memory, Outcome, Request};
 use tokensmith_engine::jose::{JwkSet, Limits};
-use tokensmith_engine::verify::{KeyRing, VerifiedCache, aws_lc::AwsLc};
+use tokensmith_engine::verify::{KeyRing, aws_lc::AwsLc};
 
 const VECTORS: &str = include_str!("../../tests/vectors/authn.json");
 
 struct Fixture {
     decider: Decider,
     ring: KeyRing,
-    cache: VerifiedCache<Arc<Identity>>,
+    memory: Memory,
     authorization: String,
 }
 
@@ -41,9 +39,9 @@ impl Fixture {
             .find(|case| case["name"] == "alg-ok-ES256")
             .unwrap();
         Self {
-            decider: Decider::new(&config, Limits::default()).unwrap(),
+            decider: Decider::new(&config, Limits::default(), AwsLc).unwrap(),
             ring: KeyRing::new([("iss", &set)], &AwsLc),
-            cache: VerifiedCache::new(8),
+            memory: Memory::new(8),
             authorization: valid["authorization"][0].as_str().unwrap().to_owned(),
         }
     }
@@ -54,10 +52,11 @@ impl Fixture {
             target,
             authorization: with_token.then_some(self.authorization.as_str()),
             request_id: Some("r-1"),
+            ..Request::default()
         };
         *self
             .decider
-            .decide(&request, &self.ring, &mut self.cache, now)
+            .decide(&request, &self.ring, &mut self.memory, now)
     }
 }
 
@@ -126,7 +125,7 @@ fn statuses_and_codes() {
 fn an_expired_token_is_refused_though_it_was_cached() {
     let mut fixture = Fixture::new(json!({"mode": "shadow"}));
     assert!(fixture.decide("GET", "/nodes", true, 150).is_allowed());
-    assert_eq!(fixture.cache.len(), 1);
+    assert_eq!(fixture.memory.tokens.len(), 1);
     assert!(fixture.decide("GET", "/nodes", true, 459).is_allowed());
     assert!(!fixture.decide("GET", "/nodes", true, 460).is_allowed());
 }
@@ -175,7 +174,8 @@ fn an_unknown_key_asks_for_keys() {
     let mut fixture = Fixture::new(json!({}));
     fixture.ring = KeyRing::default();
     let outcome = fixture.decide("GET", "/nodes", true, 150);
-    assert!(outcome.keys_wanted);
+    assert_eq!(outcome.wanted.as_ref().unwrap().issuer, "iss");
+    assert_eq!(outcome.wanted.as_ref().unwrap().kid, None);
     assert_eq!(outcome.denial.as_ref().unwrap().status, 503);
     assert_eq!(body(&outcome)["code"], "AUTHN_UNAVAILABLE");
 }
@@ -239,7 +239,7 @@ fn configuration_mistakes_name_the_field() {
     ];
     for (config, message) in cases {
         let error = Config::from_json(config.to_string().as_bytes())
-            .and_then(|config| Decider::new(&config, Limits::default()).map(drop))
+            .and_then(|config| Decider::new(&config, Limits::default(), AwsLc).map(drop))
             .unwrap_err()
             .to_string();
         assert!(error.contains(message), "{error}");

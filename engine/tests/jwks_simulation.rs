@@ -1,11 +1,13 @@
-//! The JWK set source in thousands of seeded schedules: rotations, outages, slow and lost answers,
-//! forged `kid`s and clock jumps. The shell is this test; the invariants hold in every schedule.
+//! The keys of one to three issuers in thousands of seeded schedules: rotations, outages, slow and
+//! lost answers, forged `kid`s and clock jumps. The shell is this test; the invariants hold in
+//! every schedule.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tokensmith_engine::jose::{Limits, encode_base64url};
-use tokensmith_engine::keys::{Answer, JwksSource, RefreshPolicy};
+use tokensmith_engine::keys::{Answer, Fetch, IssuerSource, KeySources, Origin, RefreshPolicy};
+use tokensmith_engine::verify::External;
 
 const SCHEDULES: u64 = 3000;
 const STEPS: usize = 400;
@@ -31,44 +33,48 @@ impl Random {
     }
 }
 
-/// The publisher and the network.
+/// The network and the machine's clock.
 struct World {
     random: Random,
     /// Runs on, whatever the machine's clock shows.
     time: i64,
     /// What the machine's clock is ahead of `time`.
     skew: i64,
-    published: Vec<String>,
-    ever: HashSet<String>,
-    /// When each withdrawn key was withdrawn.
-    withdrawn: HashMap<String, i64>,
-    keys: usize,
-    up: bool,
+    publishers: Vec<Publisher>,
     under_way: Vec<Flight>,
+}
+
+/// One issuer.
+#[derive(Default)]
+struct Publisher {
+    published: Vec<String>,
+    /// Every key it ever published, and when it was withdrawn.
+    ever: HashMap<String, Option<i64>>,
+    down: bool,
+    fetches: Vec<i64>,
+    /// When the answer that is held was made.
+    held_since: Option<i64>,
 }
 
 /// An answer under way.
 struct Flight {
     id: u64,
+    publisher: usize,
     arrival: i64,
     /// None is an answer that is lost, or a server that is down.
     body: Option<Vec<u8>>,
     made: i64,
 }
 
-impl World {
-    fn now(&self) -> i64 {
-        self.time + self.skew
-    }
-
-    fn rotate(&mut self) {
-        let kid = format!("key-{}", self.keys);
-        self.keys += 1;
-        self.ever.insert(kid.clone());
+impl Publisher {
+    fn rotate(&mut self, time: i64) {
+        // Issuers use the same names for different keys: names must not meet.
+        let kid = format!("key-{}", self.ever.len());
+        self.ever.insert(kid.clone(), None);
         self.published.push(kid);
         if self.published.len() > 2 {
             let kid = self.published.remove(0);
-            self.withdrawn.insert(kid, self.time);
+            self.ever.insert(kid, Some(time));
         }
     }
 
@@ -83,16 +89,27 @@ impl World {
             .collect();
         format!(r#"{{"keys":[{}]}}"#, keys.join(",")).into_bytes()
     }
+}
 
-    fn send(&mut self, id: u64) {
+impl World {
+    fn now(&self) -> i64 {
+        self.time + self.skew
+    }
+
+    fn send(&mut self, fetch: &Fetch) {
+        let publisher: usize = fetch.url.parse().unwrap();
         let slow = if self.random.chance(20) {
             self.random.below(300)
         } else {
             self.random.below(3)
         };
-        let body = (self.up && self.random.chance(95)).then(|| self.body());
+        let arrives = self.random.chance(95);
+        let own = &mut self.publishers[publisher];
+        own.fetches.push(self.time);
+        let body = (!own.down && arrives).then(|| own.body());
         self.under_way.push(Flight {
-            id,
+            id: fetch.id,
+            publisher,
             arrival: self.time + slow,
             body,
             made: self.time,
@@ -108,6 +125,27 @@ impl World {
             .position(|flight| flight.arrival <= time)?;
         Some(self.under_way.swap_remove(index))
     }
+
+    /// Time passes; keys rotate, servers go down and come back, the clock jumps.
+    fn pass(&mut self, jumps: bool) {
+        self.time += match self.random.below(4) {
+            0 => 1,
+            1 => self.random.below(20),
+            2 => self.random.below(120),
+            _ => self.random.below(900),
+        };
+        for publisher in &mut self.publishers {
+            if self.random.chance(6) {
+                publisher.rotate(self.time);
+            }
+            if self.random.chance(5) {
+                publisher.down = !publisher.down;
+            }
+        }
+        if jumps && self.random.chance(2) {
+            self.skew = self.random.below(20_000) - 10_000;
+        }
+    }
 }
 
 #[test]
@@ -119,138 +157,163 @@ fn invariants_hold_in_every_schedule() {
 
 fn schedule(seed: u64) {
     let policy = RefreshPolicy::default();
-    let limits = Limits::default();
-    let mut source = JwksSource::new("u", policy);
+    let issuers = 1 + (seed % 3) as usize;
+    let mut keys = KeySources::new(
+        (0..issuers).map(|number| IssuerSource {
+            issuer: name(number),
+            origin: Origin::Remote {
+                url: number.to_string(),
+                policy,
+            },
+        }),
+        &External,
+        seed,
+    );
     let mut world = World {
         random: Random(seed),
         time: 1_000_000,
         skew: 0,
-        published: Vec::new(),
-        ever: HashSet::new(),
-        withdrawn: HashMap::new(),
-        keys: 0,
-        up: true,
+        publishers: (0..issuers).map(|_| Publisher::default()).collect(),
         under_way: Vec::new(),
     };
-    world.rotate();
-    let jumps = seed.is_multiple_of(3);
-    let mut fetches: Vec<i64> = Vec::new();
-    // When the answer that is held was made by the publisher.
-    let mut held_since = None;
-    for _ in 0..STEPS {
-        world.time += match world.random.below(4) {
-            0 => 1,
-            1 => world.random.below(20),
-            2 => world.random.below(120),
-            _ => world.random.below(900),
-        };
-        if world.random.chance(6) {
-            world.rotate();
-        }
-        if world.random.chance(5) {
-            world.up = !world.up;
-        }
-        if jumps && world.random.chance(2) {
-            world.skew = world.random.below(20_000) - 10_000;
-        }
-        let now = world.now();
-        while let Some(Flight { id, body, made, .. }) = world.arrived() {
-            if let Some(body) = body {
-                let answer = Answer {
-                    status: 200,
-                    body: &body,
-                    ..Answer::default()
-                };
-                if source.fetched(id, &answer, &limits).is_ok() {
-                    held_since = Some(made);
-                }
-            } else if world.random.chance(50) {
-                source.failed(id);
-            } // else: nobody tells, the source has to find out by its own timeout
-        }
-        // The attacker asks for keys that are not there as often as it likes.
-        let mut fetch = source.poll(now);
-        for _ in 0..world.random.below(5) {
-            let forged = source.unknown_kid(now);
-            assert!(
-                fetch.is_none() || forged.is_none(),
-                "seed {seed}: two at once"
-            );
-            fetch = fetch.or(forged);
-        }
-        if let Some(fetch) = fetch {
-            fetches.push(world.time);
-            world.send(fetch.id);
-        }
-        check_keys(seed, &source, &world, held_since, jumps);
+    for publisher in &mut world.publishers {
+        publisher.rotate(world.time);
+    }
+    let jumps = seed.is_multiple_of(4);
+    for step in 0..STEPS {
+        world.pass(jumps);
+        take_answers(&mut keys, &mut world);
+        ask(seed, step, &mut keys, &mut world);
+        check_keys(seed, &mut keys, &world, jumps);
     }
     if !jumps {
-        check_fetches(seed, &fetches, &policy);
+        check_fetches(seed, &world, &policy);
     }
-    check_recovery(seed, &mut source, &mut world, &limits);
+    check_recovery(seed, &mut keys, &mut world);
 }
 
-/// Only keys that were published, none that was withdrawn before the held answer was made, none
-/// past the hard expiry.
-fn check_keys(seed: u64, source: &JwksSource, world: &World, held_since: Option<i64>, jumps: bool) {
-    let Some(set) = source.keys(world.now()) else {
-        return;
-    };
-    let made = held_since.unwrap_or_else(|| panic!("seed {seed}: keys from nowhere"));
-    for key in &set.keys {
-        let kid = key.kid().unwrap();
-        assert!(
-            world.ever.contains(kid),
-            "seed {seed}: `{kid}` was never published"
-        );
-        if let Some(withdrawn) = world.withdrawn.get(kid) {
-            assert!(
-                *withdrawn >= made,
-                "seed {seed}: `{kid}` was withdrawn before"
-            );
-            // 30 s is the slowest answer of this network.
-            let used = world.time - withdrawn;
-            assert!(
-                jumps || used < 3600 + 30,
-                "seed {seed}: `{kid}` used {used} s after"
-            );
-        }
-    }
+fn name(number: usize) -> String {
+    format!("issuer-{number}")
 }
 
-/// However often keys were asked for: two fetches are a cool-down apart.
-fn check_fetches(seed: u64, fetches: &[i64], policy: &RefreshPolicy) {
-    for pair in fetches.windows(2) {
-        let apart = pair[1] - pair[0];
-        assert!(
-            apart >= policy.cooldown,
-            "seed {seed}: fetches {apart} s apart"
-        );
-    }
-}
-
-/// Once the publisher is up and the clock runs, a new key is there with the next fetch.
-fn check_recovery(seed: u64, source: &mut JwksSource, world: &mut World, limits: &Limits) {
-    world.rotate();
-    let wanted = world.published.last().unwrap().clone();
-    for _ in 0..=RefreshPolicy::default().fresh {
-        world.time += 1;
-        let now = world.now();
-        if let Some(fetch) = source.unknown_kid(now) {
-            let body = world.body();
+fn take_answers(keys: &mut KeySources, world: &mut World) {
+    while let Some(flight) = world.arrived() {
+        if let Some(body) = flight.body {
             let answer = Answer {
                 status: 200,
                 body: &body,
                 ..Answer::default()
             };
-            let set = source.fetched(fetch.id, &answer, limits).unwrap();
+            if let Ok(loaded) = keys.fetched(flight.id, &answer, &Limits::default(), &External) {
+                assert_eq!(loaded.issuer, name(flight.publisher));
+                world.publishers[flight.publisher].held_since = Some(flight.made);
+            }
+        } else if world.random.chance(50) {
+            keys.failed(flight.id);
+        } // else: nobody tells, the source has to find out by its own timeout
+    }
+}
+
+/// The attacker asks for keys that are not there as often as it likes, the same and others.
+fn ask(seed: u64, step: usize, keys: &mut KeySources, world: &mut World) {
+    let now = world.now();
+    let mut fetches = keys.poll(now);
+    for number in 0..world.random.below(5) {
+        let issuer = world.random.below(4) as usize;
+        let kid = match world.random.below(3) {
+            0 => "always-this".to_owned(),
+            1 => format!("key-{}", world.random.below(60)),
+            _ => format!("forged-{step}-{number}"),
+        };
+        if keys.ring(now).has_key(&name(issuer), &kid) {
+            continue;
+        }
+        fetches.extend(keys.unknown_kid(&name(issuer), &kid, now));
+    }
+    for (index, fetch) in fetches.iter().enumerate() {
+        let twice = fetches.iter().take(index).any(|own| own.url == fetch.url);
+        assert!(!twice, "seed {seed}: two at once");
+        world.send(fetch);
+    }
+}
+
+/// Only keys that their issuer published, none that was withdrawn before the held answer was
+/// made, none past the hard expiry.
+fn check_keys(seed: u64, keys: &mut KeySources, world: &World, jumps: bool) {
+    let ring = keys.ring(world.now());
+    for (number, publisher) in world.publishers.iter().enumerate() {
+        let held = (0..world
+            .publishers
+            .iter()
+            .map(|own| own.ever.len())
+            .max()
+            .unwrap()
+            + 1)
+            .map(|kid| format!("key-{kid}"))
+            .filter(|kid| ring.has_key(&name(number), kid));
+        for kid in held {
+            let Some(withdrawn) = publisher.ever.get(&kid) else {
+                panic!("seed {seed}: `{kid}` was never published by issuer {number}");
+            };
+            let made = publisher
+                .held_since
+                .unwrap_or_else(|| panic!("seed {seed}: keys from nowhere"));
+            if let Some(withdrawn) = withdrawn {
+                assert!(
+                    *withdrawn >= made,
+                    "seed {seed}: `{kid}` was withdrawn before"
+                );
+                let used = world.time - withdrawn;
+                assert!(
+                    jumps || used < 3600,
+                    "seed {seed}: `{kid}` used {used} s after"
+                );
+            }
+        }
+        assert!(!ring.has_key(&name(number), "always-this"));
+    }
+}
+
+/// However often keys were asked for: two fetches of one set are a cool-down apart.
+fn check_fetches(seed: u64, world: &World, policy: &RefreshPolicy) {
+    for publisher in &world.publishers {
+        for pair in publisher.fetches.windows(2) {
+            let apart = pair[1] - pair[0];
             assert!(
-                set.keys
-                    .iter()
-                    .any(|key| key.kid() == Some(wanted.as_str()))
+                apart >= policy.cooldown,
+                "seed {seed}: fetches {apart} s apart"
             );
-            return;
         }
     }
-    panic!("seed {seed}: no fetch for a new key");
+}
+
+/// Once the publishers are up and the clock runs, a new key is there with the next fetch.
+fn check_recovery(seed: u64, keys: &mut KeySources, world: &mut World) {
+    for number in 0..world.publishers.len() {
+        let publisher = &mut world.publishers[number];
+        publisher.rotate(world.time);
+        let wanted = publisher.published.last().unwrap().clone();
+        let body = publisher.body();
+        let longest = RefreshPolicy::default().fresh * 110 / 100 + 1;
+        let found = (0..=longest).any(|_| {
+            world.time += 1;
+            let now = world.now();
+            let Some(fetch) = keys.unknown_kid(&name(number), &wanted, now) else {
+                return false;
+            };
+            let answer = Answer {
+                status: 200,
+                body: &body,
+                ..Answer::default()
+            };
+            keys.fetched(fetch.id, &answer, &Limits::default(), &External)
+                .unwrap();
+            assert!(
+                keys.ring(now).has_key(&name(number), &wanted),
+                "seed {seed}"
+            );
+            true
+        });
+        assert!(found, "seed {seed}: no fetch for a new key");
+    }
 }

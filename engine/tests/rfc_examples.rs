@@ -1,9 +1,11 @@
-//! Examples printed in RFC 7515, RFC 7638 and RFC 8037.
+//! Examples printed in RFC 7515, RFC 7519, RFC 7520, RFC 7638, RFC 7797, RFC 8037 and RFC 9449.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+use serde_json::Value;
 use tokensmith_engine::jose::{Algorithm, JwkSet, Limits};
 use tokensmith_engine::verify::{KeyRing, SignatureProvider, verify_jws};
 
+const RFC: &str = include_str!("../../tests/vectors/rfc.json");
 const RFC8037_KEY: &str =
     r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 const RFC8037_JWS: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
@@ -37,7 +39,7 @@ fn code(key: &str, jws: &str, algorithms: Option<&[Algorithm]>) -> Vec<&'static 
         .iter()
         .map(|provider| {
             let ring = KeyRing::new([("", &set)], provider.as_ref());
-            assert_eq!(ring.rejected(), []);
+            assert_eq!(ring.rejected().next(), None);
             match verify_jws(jws, &ring, "", algorithms, &limits) {
                 Ok(_) => "ok",
                 Err(error) => error.code(),
@@ -54,6 +56,48 @@ fn all(code: &'static str) -> Vec<&'static str> {
 fn printed_signatures_verify() {
     assert_eq!(code(RFC8037_KEY, RFC8037_JWS, None), all("ok"));
     assert_eq!(code(RFC7515_KEY, RFC7515_JWS, None), all("ok"));
+}
+
+/// RFC 7515 appendix A, RFC 7519, RFC 7520 section 4, RFC 7797, RFC 8037 appendix A.
+#[test]
+fn recorded_examples() {
+    let vectors: Value = serde_json::from_str(RFC).unwrap();
+    let limits = Limits::default();
+    let examples = vectors["jws"].as_array().unwrap();
+    assert_eq!(examples.len(), 13);
+    for example in examples {
+        let text = |name: &str| example[name].as_str().unwrap();
+        let refused = if text("jws").contains("..") {
+            "b64_refused"
+        } else {
+            "alg_refused"
+        };
+        if example["jwk"].is_null() {
+            assert_eq!(text("expect"), "refused");
+            assert_eq!(
+                code(RFC7515_KEY, text("jws"), None),
+                all(refused),
+                "{}",
+                text("name")
+            );
+            continue;
+        }
+        let set = set(&example["jwk"].to_string());
+        for provider in providers() {
+            let ring = KeyRing::new([("", &set)], provider.as_ref());
+            let payload = verify_jws(text("jws"), &ring, "", None, &limits).unwrap();
+            assert_eq!(payload, text("payload_utf8").as_bytes(), "{}", text("name"));
+        }
+    }
+    let thumbprints = vectors["thumbprints"].as_array().unwrap();
+    assert_eq!(thumbprints.len(), 3);
+    for example in thumbprints {
+        let set = set(&example["jwk"].to_string());
+        assert_eq!(
+            set.keys[0].thumbprint(),
+            example["thumbprint"].as_str().unwrap()
+        );
+    }
 }
 
 #[test]
@@ -93,21 +137,12 @@ fn ecdsa_zeros_and_der_are_refused() {
 }
 
 #[test]
-fn thumbprint_of_rfc7638() {
-    let set = set(RFC7638_KEY);
-    assert_eq!(
-        set.keys[0].thumbprint(),
-        "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
-    );
-}
-
-#[test]
 fn keys_that_must_not_verify() {
     let off_curve = RFC7515_KEY.replace("x_FEzRu9", "x_FEzRu8");
     let set = set(&off_curve);
     for provider in providers() {
         let ring = KeyRing::new([("", &set)], provider.as_ref());
-        assert_eq!(ring.rejected()[0].error.code(), "jwk_unusable");
+        assert_eq!(ring.rejected().next().unwrap().error.code(), "jwk_unusable");
         assert!(ring.is_empty());
     }
     let cases = [

@@ -25,6 +25,11 @@ pub fn identifier() -> Result<String, NoRandom> {
     Ok(encode_base64url(bytes::<16>()?))
 }
 
+/// Any number; that it differs between processes is all its users need.
+pub fn seed() -> u64 {
+    bytes().map(u64::from_ne_bytes).unwrap_or_default()
+}
+
 fn bytes<const N: usize>() -> Result<[u8; N], NoRandom> {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandom)?;

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "engine/src/authz/compiled.rs",
+    "engine/src/binding/error.rs",
     "engine/src/claims/error.rs",
     "engine/src/decide/config.rs",
     "engine/src/exchange/error.rs",

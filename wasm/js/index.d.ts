@@ -40,8 +40,21 @@ export interface VerifierOptions {
     minFactors?: number;
     /** The longest time between `iat` and `exp`, in seconds. */
     maxLifetime?: number;
+    /** Whether tokens have to be bound to their sender; a browser cannot show that they are. */
+    senderConstrained?: boolean;
     /** Claims that have to be there. */
     claims?: string[];
+  };
+  /** How claims become a principal; by default roles are the claim `roles`. */
+  principal?: {
+    /** Claims whose strings are roles, without `prefix`; an array of names leads through objects. */
+    roles?: readonly { claim: string | readonly string[]; prefix?: string }[];
+    /** The claim with the caller's groups; `groups` by default. */
+    groups?: string | readonly string[];
+    /** Roles by group. */
+    groupRoles?: Readonly<Record<string, readonly string[]>>;
+    /** Clients (`azp`, else `client_id`) whose tokens are a service's own. */
+    serviceClients?: readonly string[];
   };
   /** Used instead of the global `fetch`. */
   fetch?: typeof fetch;

@@ -12,6 +12,9 @@ export class VerifierError extends Error {
   }
 }
 
+// The key that a token named and that is not known, for errors that are about one.
+const unknownKids = new WeakMap();
+
 /** The package's functions over a module that `load` brings. */
 export function api(load) {
   let loading;
@@ -36,7 +39,7 @@ export function api(load) {
 }
 
 function createVerifier({ fetch: fetchOption, ...options } = {}) {
-  const inner = call(() => new engine.Verifier(JSON.stringify(options)));
+  const inner = call(() => new engine.Verifier(JSON.stringify(options), crypto.getRandomValues(new BigUint64Array(1))[0]));
   const remote = options.jwksUri !== undefined;
   const fetcher = fetchOption ?? globalThis.fetch;
   // Imported keys of the set that is held now.
@@ -76,7 +79,7 @@ function createVerifier({ fetch: fetchOption, ...options } = {}) {
   // A key that is new may be in the set that is published now.
   async function beginAgain(error, token, now) {
     if (error.code !== 'kid_unknown') throw error;
-    const url = inner.unknownKid(now);
+    const url = inner.unknownKid(unknownKids.get(error), now);
     if (url !== undefined) await refresh(url).catch(() => {});
     else if (fetching) await fetching.catch(() => {});
     return call(() => inner.begin(token, now));
@@ -161,8 +164,10 @@ function call(action) {
     return action();
   } catch (thrown) {
     if (typeof thrown !== 'string') throw thrown;
-    const { code, message } = JSON.parse(thrown);
-    throw new VerifierError(code, message);
+    const { code, message, kid } = JSON.parse(thrown);
+    const error = new VerifierError(code, message);
+    if (kid !== undefined) unknownKids.set(error, kid);
+    throw error;
   }
 }
 

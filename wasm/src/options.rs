@@ -19,6 +19,8 @@ pub(crate) struct Options {
     profile: ProfileName,
     #[serde(default)]
     require: Requirements,
+    #[serde(default)]
+    principal: PrincipalMapping,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +57,10 @@ impl Options {
                 "`clockTolerance` is `{leeway}`, it has to be 0 to {MAX_LEEWAY} seconds"
             ));
         }
+        options
+            .principal
+            .check()
+            .map_err(|(place, message)| format!("`principal.{place}`: {message}"))?;
         Ok(options)
     }
 
@@ -72,7 +78,7 @@ impl Options {
             },
             leeway: self.leeway(),
             requirements: self.require.clone(),
-            principal: PrincipalMapping::default(),
+            principal: self.principal.clone(),
         }
     }
 

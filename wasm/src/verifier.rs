@@ -1,10 +1,10 @@
 use tokensmith_engine::jose::{JwkSet, Limits};
 use tokensmith_engine::keys::{Answer, JwksSource, RefreshPolicy};
-use tokensmith_engine::verify::{External, KeyRing};
+use tokensmith_engine::verify::{External, KeyRing, VerifyError};
 use wasm_bindgen::prelude::*;
 
 use crate::job::Job;
-use crate::js_error::thrown;
+use crate::js_error::{thrown, unknown_kid};
 use crate::options::Options;
 
 /// Verifies the tokens of one issuer. Times are Unix seconds; keys come by
@@ -21,12 +21,13 @@ pub struct Verifier {
 
 #[wasm_bindgen]
 impl Verifier {
-    /// A verifier by the options of `createVerifier`, given as JSON.
+    /// A verifier by the options of `createVerifier`, given as JSON. `seed` is any number that
+    /// differs between pages: it spreads their fetches.
     ///
     /// # Errors
     /// `{"code": "bad_options" | a code of the key set, "message"}` as text.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &str) -> Result<Verifier, JsValue> {
+    pub fn new(options: &str, seed: u64) -> Result<Verifier, JsValue> {
         let options = Options::parse(options).map_err(|error| thrown("bad_options", error))?;
         let limits = Limits::default();
         let mut verifier = Self {
@@ -36,7 +37,7 @@ impl Verifier {
             source: options
                 .jwks_uri
                 .as_ref()
-                .map(|url| JwksSource::new(url, RefreshPolicy::default())),
+                .map(|url| JwksSource::new(url, RefreshPolicy::default(), seed)),
             asked: 0,
             ring: KeyRing::default(),
         };
@@ -55,11 +56,11 @@ impl Verifier {
         Some(fetch.url)
     }
 
-    /// The URL to fetch because a token named a key that is not known, unless that was asked
-    /// for a short while ago.
+    /// The URL to fetch because a token named the key `kid` that is not known, unless that was
+    /// asked for a short while ago.
     #[wasm_bindgen(js_name = unknownKid)]
-    pub fn unknown_kid(&mut self, now: f64) -> Option<String> {
-        let fetch = self.source.as_mut()?.unknown_kid(seconds(now))?;
+    pub fn unknown_kid(&mut self, kid: &str, now: f64) -> Option<String> {
+        let fetch = self.source.as_mut()?.unknown_kid(kid, seconds(now))?;
         self.asked = fetch.id;
         Some(fetch.url)
     }
@@ -130,7 +131,10 @@ impl Verifier {
         self.verifier
             .begin(token, &self.ring, seconds(now))
             .map(|job| Job::new(job.into_owned(), generation))
-            .map_err(|error| thrown(error.code(), error))
+            .map_err(|error| match &error {
+                VerifyError::UnknownKid { kid, .. } => unknown_kid(kid, &error),
+                _ => thrown(error.code(), error),
+            })
     }
 }
 

@@ -2,10 +2,10 @@ use std::hint::black_box;
 
 use serde_json::json;
 use tokensmith_bench::{Contestant, Report, take_turns};
-use tokensmith_engine::decide::{Config, Decider, Request};
+use tokensmith_engine::decide::{Config, Decider, Memory, Request};
 use tokensmith_engine::jose::{Algorithm, JwkSet, Limits};
+use tokensmith_engine::verify::KeyRing;
 use tokensmith_engine::verify::aws_lc::AwsLc;
-use tokensmith_engine::verify::{KeyRing, VerifiedCache};
 use tokensmith_tests::tokens::{Signer, claims, now};
 
 /// Whole requests through `decide`, 4,000 tokens in turn.
@@ -22,7 +22,7 @@ pub(crate) fn compare(report: &mut Report) {
         "default_route": "deny",
     });
     let config = Config::from_json(config.to_string().as_bytes()).unwrap();
-    let decider = Decider::new(&config, limits.clone()).unwrap();
+    let decider = Decider::new(&config, limits.clone(), AwsLc).unwrap();
     let set = JwkSet::parse(document.to_string().as_bytes(), &limits).unwrap();
     let ring = KeyRing::new([("https://issuer.test", &set)], &AwsLc);
     let tokens: Vec<String> = (0..4000)
@@ -33,7 +33,7 @@ pub(crate) fn compare(report: &mut Report) {
         .collect();
     let now = now();
     let work = |entries: usize, method: &'static str, allowed: bool| {
-        let mut cache = VerifiedCache::new(entries);
+        let mut memory = Memory::new(entries);
         let (decider, ring) = (&decider, &ring);
         let mut requests = tokens.iter().cycle();
         // All tokens are in the cache, if there is one, before the first turn.
@@ -42,9 +42,9 @@ pub(crate) fn compare(report: &mut Report) {
                 method,
                 target: "/nodes/x1000c0s0b0n0",
                 authorization: requests.next().map(String::as_str),
-                request_id: None,
+                ..Request::default()
             };
-            let outcome = black_box(decider.decide(black_box(&request), ring, &mut cache, now));
+            let outcome = black_box(decider.decide(black_box(&request), ring, &mut memory, now));
             assert_eq!(outcome.is_allowed(), allowed);
         };
         if entries > 0 {

@@ -9,6 +9,7 @@ mod text;
 mod tokensmith;
 
 pub use error::ClaimError;
+pub(crate) use numeric_date::numeric_date;
 pub use parsed::Claims;
 pub use requirements::{AuthLevel, Requirements};
 pub use rules::{ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile};

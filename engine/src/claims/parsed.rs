@@ -5,6 +5,7 @@ use serde_json::{Map, Number, Value};
 use super::ClaimError;
 use super::numeric_date::numeric_date;
 use super::text::Text;
+use crate::binding::{BindingError, Confirmation};
 use crate::jose::{Limits, Scanned, scan_object};
 
 /// A token's claims: those that verification and principals look at typed, all of them kept.
@@ -31,6 +32,7 @@ enum Kind {
     Strings,
     NumericDate,
     Integer,
+    Object,
 }
 
 #[derive(Clone, Debug)]
@@ -38,10 +40,12 @@ enum Known {
     Text(Text),
     Texts(Vec<Text>),
     Number(Number),
+    /// There, and read from [`Claims::all`] when it is asked for.
+    Other,
 }
 
 /// In order of their names' lengths, for [`slot`].
-const KNOWN: [(&str, Kind); 20] = [
+const KNOWN: [(&str, Kind); 21] = [
     ("iss", Kind::String),
     ("sub", Kind::String),
     ("aud", Kind::StringOrStrings),
@@ -51,6 +55,7 @@ const KNOWN: [(&str, Kind); 20] = [
     ("jti", Kind::String),
     ("azp", Kind::String),
     ("amr", Kind::Strings),
+    ("cnf", Kind::Object),
     ("scope", Kind::StringOrStrings),
     ("roles", Kind::StringOrStrings),
     ("groups", Kind::StringOrStrings),
@@ -164,6 +169,18 @@ impl Claims {
         self.strings("scope").flat_map(str::split_ascii_whitespace)
     }
 
+    /// `cnf`: what the token is bound to.
+    ///
+    /// # Errors
+    /// [`BindingError::Unsupported`].
+    pub fn confirmation(&self) -> Result<Option<Confirmation>, BindingError> {
+        match self.known("cnf").and_then(|_| self.all().get("cnf")) {
+            None => Ok(None),
+            Some(Value::Object(cnf)) => Confirmation::from_json(cnf).map(Some),
+            Some(_) => Err(BindingError::Unsupported),
+        }
+    }
+
     /// A claim that is a string.
     pub fn string(&self, name: &str) -> Option<&str> {
         if slot(name).is_none() {
@@ -236,6 +253,7 @@ impl Known {
                 let texts = texts.into_iter().map(|text| Text::new(payload, text));
                 Some(Known::Texts(texts.collect()))
             }
+            (Kind::Object, Scanned::Object) => Some(Known::Other),
             (Kind::NumericDate, Scanned::Number(number)) => Some(Known::Number(number)),
             (Kind::Integer, Scanned::Number(number)) if number.is_i64() || number.is_u64() => {
                 Some(Known::Number(number))
@@ -249,13 +267,13 @@ impl Known {
 /// which leaves few names to compare.
 fn slot(name: &str) -> Option<usize> {
     let range = match name.len() {
-        3 => 0..9,
-        5 => 9..11,
-        6 => 11..12,
-        9 => 12..14,
-        10 => 14..16,
-        11 => 16..18,
-        12 => 18..20,
+        3 => 0..10,
+        5 => 10..12,
+        6 => 12..13,
+        9 => 13..15,
+        10 => 15..17,
+        11 => 17..19,
+        12 => 19..21,
         _ => return None,
     };
     let start = range.start;

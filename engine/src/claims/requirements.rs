@@ -24,6 +24,12 @@ pub struct Requirements {
     /// The longest time between `iat` and `exp`, in seconds; a token without `iat` has none.
     #[serde(alias = "maxLifetime", skip_serializing_if = "Option::is_none")]
     pub max_lifetime_s: Option<u32>,
+    /// Whether tokens have to be bound to their sender by `cnf`; checked where they are presented.
+    #[serde(
+        alias = "senderConstrained",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub sender_constrained: bool,
     /// Claims that have to be there and not be `null`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<String>,

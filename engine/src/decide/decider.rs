@@ -4,17 +4,21 @@ use super::config::{Config, ConfigError, DefaultRoute, Mode};
 use super::deny::Refusal;
 use super::identity::IDENTITY_HEADERS;
 use super::outcome::{DecisionRecord, Outcome};
-use super::{ClaimHeader, Identity, RouteConfig, normalise_path};
+use super::{ClaimHeader, Identity, Memory, RouteConfig, normalise_path};
 use crate::authz::{CompiledPolicy, Decision};
+use crate::binding::{
+    CertificateThumbprint, DpopProof, DpopRules, Presented, ProofJob, ProofRequest, Scheme,
+};
 use crate::claims::ClaimRules;
 use crate::jose::Limits;
 use crate::policy::{self, BASELINE_MODEL, Source};
 use crate::verify::{
-    KeyRing, SignatureJob, TokenDigest, Verdict, VerifiedCache, Verifier, VerifyError,
+    Cached, KeyRing, SignatureCheck, SignatureJob, SignatureProvider, TokenDigest, Verdict,
+    Verifier, VerifyError,
 };
 
 /// The parts of an HTTP request that a decision looks at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'r> {
     /// The method as received.
     pub method: &'r str,
@@ -25,6 +29,14 @@ pub struct Request<'r> {
     pub authorization: Option<&'r str>,
     /// The request's id, to be repeated in records and deny bodies.
     pub request_id: Option<&'r str>,
+    /// `http` or `https`, as the caller sent the request.
+    pub scheme: &'r str,
+    /// The host the caller addressed, with its port if that is not the scheme's own.
+    pub authority: &'r str,
+    /// The `DPoP` header. Several joined are no proof.
+    pub dpop: Option<&'r str>,
+    /// The client certificate of the connection, if it is known beforehand.
+    pub certificate: Option<CertificateThumbprint>,
 }
 
 /// Decides requests. Built once from a configuration, shared by all requests.
@@ -38,6 +50,8 @@ pub struct Decider {
     policy_version: Arc<str>,
     claim_headers: Vec<ClaimHeader>,
     strip: Arc<[String]>,
+    limits: Limits,
+    provider: Box<dyn SignatureProvider>,
 }
 
 /// Where a decision stands.
@@ -47,13 +61,43 @@ pub enum Step<'r> {
     Done(Box<Outcome>),
     /// It needs the answer to a signature check, then [`Decider::finish`].
     CheckSignature(Box<Pending<'r>>),
+    /// It needs the connection's client certificate, then [`Decider::certificate`]: asked for
+    /// only where a token is bound to one and [`Request::certificate`] is not known.
+    ReadCertificate(Box<Unbound<'r>>),
 }
 
 /// A decision that waits for a signature check.
 #[derive(Debug)]
 pub struct Pending<'r> {
-    job: SignatureJob<'r>,
-    digest: Option<TokenDigest>,
+    check: Check<'r>,
+    call: Call<'r>,
+}
+
+/// A decision that waits for the connection's client certificate.
+#[derive(Debug)]
+pub struct Unbound<'r> {
+    identity: Arc<Identity>,
+    call: Call<'r>,
+}
+
+#[derive(Debug)]
+enum Check<'r> {
+    Token {
+        job: SignatureJob<'r>,
+        digest: Option<TokenDigest>,
+    },
+    Proof {
+        job: ProofJob,
+        identity: Arc<Identity>,
+    },
+}
+
+/// A request on its way through the decision.
+#[derive(Debug)]
+struct Call<'r> {
+    request: Request<'r>,
+    scheme: Scheme,
+    token: &'r str,
     input: Input,
     record: DecisionRecord,
 }
@@ -66,11 +110,15 @@ enum Input {
 }
 
 impl Decider {
-    /// Compiles a configuration. `limits` bound tokens.
+    /// Compiles a configuration. `limits` bound tokens; `provider` prepares the keys of proofs.
     ///
     /// # Errors
     /// [`ConfigError::Field`] for a policy that does not compile or does not fit.
-    pub fn new(config: &Config, limits: Limits) -> Result<Self, ConfigError> {
+    pub fn new(
+        config: &Config,
+        limits: Limits,
+        provider: impl SignatureProvider + 'static,
+    ) -> Result<Self, ConfigError> {
         let policy = compile(config)?;
         if policy.request_fields() != 3 {
             return Err(ConfigError::field(
@@ -97,7 +145,9 @@ impl Decider {
             mode: config.mode,
             routes: config.routes.clone(),
             default_route: config.default_route,
-            verifier: Verifier::new(rules, limits),
+            verifier: Verifier::new(rules, limits.clone()),
+            limits,
+            provider: Box::new(provider),
             policy_version: policy.policy_version().into(),
             policy,
             claim_headers: config.claim_headers.clone(),
@@ -124,7 +174,7 @@ impl Decider {
         &self,
         request: &Request<'r>,
         keys: &KeyRing,
-        cache: &mut VerifiedCache<Arc<Identity>>,
+        memory: &mut Memory,
         now: i64,
     ) -> Step<'r> {
         let record = DecisionRecord::new(request, self.mode, Arc::clone(&self.policy_version));
@@ -143,40 +193,69 @@ impl Decider {
             return Step::Done(self.hand_on(record, None));
         }
         let input = self.input(route, request.method, path);
-        let Some(token) = request.authorization.and_then(bearer) else {
+        let Some((scheme, token)) = request.authorization.and_then(credentials) else {
             return Step::Done(self.refuse(&Refusal::NoToken, record, None));
         };
-        let digest = cache.is_enabled().then(|| TokenDigest::of(token));
-        if let Some(identity) = digest.and_then(|digest| cache.get(&digest, now)) {
-            return Step::Done(self.authorize(identity, input, record));
+        let call = Call {
+            request: *request,
+            scheme,
+            token,
+            input,
+            record,
+        };
+        let digest = memory.tokens.is_enabled().then(|| TokenDigest::of(token));
+        match digest.and_then(|digest| memory.tokens.get(&digest, now)) {
+            Some(Cached::Verified(identity)) => return self.bind(identity, call, now),
+            Some(Cached::Refused(error)) => return Step::Done(self.refuse_token(&error, call)),
+            None => {}
         }
         match self.verifier.begin(token, keys, now) {
             Ok(job) => Step::CheckSignature(Box::new(Pending {
-                job,
-                digest,
-                input,
-                record,
+                check: Check::Token { job, digest },
+                call,
             })),
-            Err(error) => Step::Done(self.refuse(&Refusal::BadToken(&error), record, None)),
+            Err(error) => Step::Done(self.refuse_token(&error, call)),
         }
     }
 
-    /// Ends a decision with the signature's verdict.
-    pub fn finish(
+    /// Goes on with the signature's verdict. A token that is bound to a key needs a second
+    /// check, of its proof.
+    pub fn finish<'r>(
         &self,
-        pending: Pending<'_>,
+        pending: Pending<'r>,
         verdict: Verdict,
-        cache: &mut VerifiedCache<Arc<Identity>>,
-    ) -> Box<Outcome> {
-        match pending.job.finish(verdict) {
-            Ok(verified) => {
-                let identity = Arc::new(Identity::new(&verified, &self.claim_headers));
-                if let Some(digest) = pending.digest {
-                    cache.insert(digest, Arc::clone(&identity), verified.valid_until());
+        memory: &mut Memory,
+        now: i64,
+    ) -> Step<'r> {
+        let call = pending.call;
+        match pending.check {
+            Check::Token { job, digest } => match job.finish_unbound(verdict) {
+                Ok(verified) => {
+                    let identity = Arc::new(Identity::new(&verified, &self.claim_headers));
+                    if let Some(digest) = digest {
+                        let until = verified.valid_until();
+                        memory.tokens.insert(digest, Arc::clone(&identity), until);
+                    }
+                    self.bind(identity, call, now)
                 }
-                self.authorize(identity, pending.input, pending.record)
+                Err(error) => {
+                    let error = Arc::new(error);
+                    if let Some(digest) = digest {
+                        memory.tokens.refuse(digest, &error, now);
+                    }
+                    Step::Done(self.refuse_token(&error, call))
+                }
+            },
+            Check::Proof { job, identity } => {
+                let proof = job.finish(verdict).and_then(|proof| {
+                    let (key, until) = (proof.replay_key(), proof.remember_until());
+                    proof.finish(memory.proofs.check(key, until, now))
+                });
+                Step::Done(match proof {
+                    Ok(proof) => self.check_binding(identity, call, Some(&proof)),
+                    Err(error) => self.refuse_token(&error.into(), call),
+                })
             }
-            Err(error) => self.refuse(&Refusal::BadToken(&error), pending.record, None),
         }
     }
 
@@ -185,16 +264,83 @@ impl Decider {
         &self,
         request: &Request<'_>,
         keys: &KeyRing,
-        cache: &mut VerifiedCache<Arc<Identity>>,
+        memory: &mut Memory,
         now: i64,
     ) -> Box<Outcome> {
-        match self.begin(request, keys, cache, now) {
-            Step::Done(outcome) => outcome,
-            Step::CheckSignature(pending) => {
-                let verdict = pending.job.check().unwrap_or(Verdict::Invalid);
-                self.finish(*pending, verdict, cache)
+        let mut step = self.begin(request, keys, memory, now);
+        loop {
+            match step {
+                Step::Done(outcome) => return outcome,
+                Step::CheckSignature(pending) => {
+                    let verdict = pending.effect().run().unwrap_or(Verdict::Invalid);
+                    step = self.finish(*pending, verdict, memory, now);
+                }
+                Step::ReadCertificate(unbound) => step = self.certificate(*unbound, None, now),
             }
         }
+    }
+
+    /// Goes on with the client certificate of the connection, as far as it has one.
+    pub fn certificate<'r>(
+        &self,
+        unbound: Unbound<'r>,
+        certificate: Option<CertificateThumbprint>,
+        now: i64,
+    ) -> Step<'r> {
+        let Unbound { identity, mut call } = unbound;
+        call.request.certificate = certificate;
+        self.check_proof(identity, call, now)
+    }
+
+    /// Whether the verified token is the caller's own: certificate, proof, then both together.
+    fn bind<'r>(&self, identity: Arc<Identity>, call: Call<'r>, now: i64) -> Step<'r> {
+        if identity.needs_certificate() && call.request.certificate.is_none() {
+            return Step::ReadCertificate(Box::new(Unbound { identity, call }));
+        }
+        self.check_proof(identity, call, now)
+    }
+
+    fn check_proof<'r>(&self, identity: Arc<Identity>, call: Call<'r>, now: i64) -> Step<'r> {
+        let wanted = identity.needs_proof() && call.scheme == Scheme::Dpop;
+        let Some(proof) = call.request.dpop.filter(|_| wanted) else {
+            return Step::Done(self.check_binding(identity, call, None));
+        };
+        let uri = call.request.uri();
+        let request = ProofRequest {
+            method: call.request.method,
+            uri: &uri,
+            access_token: Some(call.token),
+            nonce: None,
+        };
+        let rules = DpopRules::default();
+        match rules.begin(proof, &request, &self.limits, self.provider.as_ref(), now) {
+            Ok(job) => Step::CheckSignature(Box::new(Pending {
+                check: Check::Proof { job, identity },
+                call,
+            })),
+            Err(error) => Step::Done(self.refuse_token(&error.into(), call)),
+        }
+    }
+
+    fn check_binding(
+        &self,
+        identity: Arc<Identity>,
+        call: Call<'_>,
+        proof: Option<&DpopProof>,
+    ) -> Box<Outcome> {
+        let presented = Presented {
+            scheme: call.scheme,
+            certificate: call.request.certificate,
+            proof,
+        };
+        match identity.check_binding(&presented) {
+            Ok(()) => self.authorize(identity, call.input, call.record),
+            Err(error) => self.refuse_token(&error.into(), call),
+        }
+    }
+
+    fn refuse_token(&self, error: &VerifyError, call: Call<'_>) -> Box<Outcome> {
+        self.refuse(&Refusal::BadToken(error), call.record, None)
     }
 
     fn input(&self, route: Option<&RouteConfig>, method: &str, path: String) -> Input {
@@ -246,7 +392,7 @@ impl Decider {
             identity,
             strip: Arc::clone(&self.strip),
             record,
-            keys_wanted: false,
+            wanted: None,
         })
     }
 
@@ -263,28 +409,41 @@ impl Decider {
             denial: Some(refusal.denial(&record, identity.as_deref())),
             identity,
             strip: Arc::clone(&self.strip),
-            keys_wanted: matches!(
-                refusal,
-                Refusal::BadToken(VerifyError::UnknownKid | VerifyError::KeysUnavailable(_))
-            ),
+            wanted: refusal.wanted_key(),
             record,
         })
     }
 }
 
-impl<'r> Pending<'r> {
+impl Pending<'_> {
     /// The signature check to make.
-    pub fn job(&self) -> &SignatureJob<'r> {
-        &self.job
+    pub fn effect(&self) -> SignatureCheck<'_> {
+        match &self.check {
+            Check::Token { job, .. } => job.effect(),
+            Check::Proof { job, .. } => job.effect(),
+        }
     }
 }
 
-/// The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1); the scheme's case does
-/// not matter (RFC 9110 section 11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.trim().split_once(' ')?;
+impl Request<'_> {
+    fn uri(&self) -> String {
+        format!("{}://{}{}", self.scheme, self.authority, self.target)
+    }
+}
+
+/// The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1) or `DPoP <token>` (RFC
+/// 9449 section 7.1); the scheme's case does not matter (RFC 9110 section 11.1).
+fn credentials(value: &str) -> Option<(Scheme, &str)> {
+    let (name, token) = value.trim().split_once(' ')?;
+    let scheme = if name.eq_ignore_ascii_case("Bearer") {
+        Scheme::Bearer
+    } else if name.eq_ignore_ascii_case("DPoP") {
+        Scheme::Dpop
+    } else {
+        return None;
+    };
     let token = token.trim();
-    (scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty()).then_some(token)
+    (!token.is_empty()).then_some((scheme, token))
 }
 
 fn compile(config: &Config) -> Result<CompiledPolicy, ConfigError> {

@@ -1,8 +1,9 @@
 use serde::Serialize;
 
-use super::outcome::{DecisionRecord, Denial};
+use super::outcome::{DecisionRecord, Denial, WantedKey};
 use super::{Identity, PathError};
 use crate::authz::Decision;
+use crate::jose::Algorithm;
 use crate::verify::VerifyError;
 
 /// Why a request is not handed on.
@@ -80,6 +81,20 @@ impl Refusal<'_> {
         }
     }
 
+    pub(super) fn wanted_key(&self) -> Option<WantedKey> {
+        match self {
+            Refusal::BadToken(VerifyError::UnknownKid { issuer, kid }) => Some(WantedKey {
+                issuer: issuer.clone(),
+                kid: Some(kid.clone()),
+            }),
+            Refusal::BadToken(VerifyError::KeysUnavailable(issuer)) => Some(WantedKey {
+                issuer: issuer.clone(),
+                kid: None,
+            }),
+            _ => None,
+        }
+    }
+
     pub(super) fn denial(&self, record: &DecisionRecord, identity: Option<&Identity>) -> Denial {
         let body = Body {
             schema_version: SCHEMA,
@@ -126,17 +141,20 @@ impl Refusal<'_> {
         }
     }
 
-    /// RFC 6750 section 3: a request without a token gets a challenge without an error code.
+    /// RFC 6750 section 3, RFC 9449 section 7.1: a request without a token gets a challenge
+    /// without an error code.
     fn challenge(&self) -> String {
-        let error = match self {
-            Refusal::BadToken(error) => error.bearer_error(),
-            _ => "invalid_token",
+        let Refusal::BadToken(own) = self else {
+            return r#"Bearer realm="tokensmith""#.to_owned();
         };
-        match self.error_code() {
-            None => r#"Bearer realm="tokensmith""#.to_owned(),
-            Some(code) => {
-                format!(r#"Bearer realm="tokensmith", error="{error}", error_description="{code}""#)
+        let (error, code) = (own.bearer_error(), own.code());
+        let said = format!(r#"realm="tokensmith", error="{error}", error_description="{code}""#);
+        match own {
+            VerifyError::Binding(binding) if binding.asks_for_proof() => {
+                let algorithms = Algorithm::ALL.map(Algorithm::name).join(" ");
+                format!(r#"DPoP {said}, algs="{algorithms}""#)
             }
+            _ => format!("Bearer {said}"),
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::ClaimHeader;
+use crate::binding::{BindingError, Confirmation, Presented, check_binding};
 use crate::principal::Principal;
 use crate::verify::Verified;
 use serde_json::Value;
@@ -18,6 +19,9 @@ pub(super) const IDENTITY_HEADERS: [&str; 4] = [
 pub struct Identity {
     principal: Principal,
     headers: Arc<[(String, String)]>,
+    confirmation: Option<Confirmation>,
+    /// Whether the token has to be bound.
+    constrained: bool,
 }
 
 impl Identity {
@@ -41,7 +45,28 @@ impl Identity {
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| (name.to_ascii_lowercase(), header_value(&value)))
             .collect();
-        Self { principal, headers }
+        Self {
+            principal,
+            headers,
+            confirmation: verified.confirmation().cloned(),
+            constrained: verified.must_be_bound(),
+        }
+    }
+
+    pub(super) fn needs_proof(&self) -> bool {
+        self.confirmation
+            .as_ref()
+            .is_some_and(Confirmation::needs_proof)
+    }
+
+    pub(super) fn needs_certificate(&self) -> bool {
+        self.confirmation
+            .as_ref()
+            .is_some_and(|own| own.certificate().is_some())
+    }
+
+    pub(super) fn check_binding(&self, presented: &Presented<'_>) -> Result<(), BindingError> {
+        check_binding(self.confirmation.as_ref(), self.constrained, presented)
     }
 
     /// The principal.

@@ -4,6 +4,7 @@ mod config;
 mod decider;
 mod deny;
 mod identity;
+mod memory;
 mod outcome;
 mod path;
 mod route;
@@ -12,8 +13,9 @@ pub use config::{
     CacheConfig, ClaimHeader, Config, ConfigError, DefaultRoute, IssuerConfig, Mode, PolicyConfig,
     ProfileName,
 };
-pub use decider::{Decider, Pending, Request, Step};
+pub use decider::{Decider, Pending, Request, Step, Unbound};
 pub use identity::Identity;
-pub use outcome::{DecisionRecord, Denial, Outcome};
+pub use memory::Memory;
+pub use outcome::{DecisionRecord, Denial, Outcome, WantedKey};
 pub use path::{PathError, normalise_path};
 pub use route::{RouteConfig, RouteMatch};

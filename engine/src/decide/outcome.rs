@@ -16,8 +16,17 @@ pub struct Outcome {
     pub strip: Arc<[String]>,
     /// What was decided and why.
     pub record: DecisionRecord,
-    /// The token names a key that is not loaded, or no keys are loaded: fetching may help.
-    pub keys_wanted: bool,
+    /// The key that is not loaded: fetching may help.
+    pub wanted: Option<WantedKey>,
+}
+
+/// A key that a token named and that is not loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedKey {
+    /// The token's issuer.
+    pub issuer: String,
+    /// The key; `None` when no key of the issuer is loaded.
+    pub kid: Option<String>,
 }
 
 /// A complete response.

@@ -17,6 +17,8 @@ pub(crate) enum Scanned<'d> {
     Texts(Vec<Cow<'d, str>>),
     /// A number.
     Number(Number),
+    /// An object.
+    Object,
     /// Anything else, `null` included.
     Other,
 }
@@ -140,7 +142,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Scanned<'de>, A::Error> {
         let inner = Walk(self.0.deeper()?);
         members(access, self.0, inner, 0, |_, _| {})?;
-        Ok(Scanned::Other)
+        Ok(Scanned::Object)
     }
 }
 
@@ -264,7 +266,7 @@ mod tests {
             ("c", Scanned::Other),
             ("d", Scanned::Number(7.into())),
             ("e", Scanned::Other),
-            ("f", Scanned::Other),
+            ("f", Scanned::Object),
         ];
         assert_eq!(
             found,

@@ -1,5 +1,13 @@
-//! Where keys come from: a JWK set URL as a state machine without IO.
+//! Where keys come from: JWK set URLs as state machines without IO.
+//!
+//! A [`JwksSource`] is one URL. [`KeySources`] is what a verifier of several issuers needs: their
+//! configured and fetched sets together as one [`crate::verify::KeyRing`].
 
+mod refresh;
 mod source;
+mod sources;
+mod unknown_kids;
 
-pub use source::{Answer, Fetch, FetchError, JwksSource, RefreshPolicy};
+pub use refresh::RefreshPolicy;
+pub use source::{Answer, Fetch, FetchError, JwksSource};
+pub use sources::{IssuerSource, KeySources, Loaded, Origin};

@@ -1,32 +1,8 @@
 use thiserror::Error;
 
+use super::refresh::RefreshPolicy;
+use super::unknown_kids::UnknownKids;
 use crate::jose::{JwkError, JwkSet, Limits};
-
-/// When a JWK set is fetched again, and how long it is trusted. All times are in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RefreshPolicy {
-    /// A set younger than this is not fetched again without cause. The publisher's `max-age`
-    /// may shorten it, down to the cool-down, and never lengthens it.
-    pub fresh: i64,
-    /// A set older than this verifies nothing.
-    pub hard_expiry: i64,
-    /// Least time between two fetches, whatever tokens with unknown `kid` arrive. It doubles with
-    /// each fetch that fails in a row, up to `fresh`.
-    pub cooldown: i64,
-    /// How long to wait for the answer to a fetch before it counts as failed.
-    pub timeout: i64,
-}
-
-impl Default for RefreshPolicy {
-    fn default() -> Self {
-        Self {
-            fresh: 600,
-            hard_expiry: 3600,
-            cooldown: 30,
-            timeout: 10,
-        }
-    }
-}
 
 /// The effect asked of the shell: GET this URL and answer with [`JwksSource::fetched`] or
 /// [`JwksSource::failed`].
@@ -80,12 +56,13 @@ pub enum FetchError {
 /// use tokensmith_engine::jose::Limits;
 /// use tokensmith_engine::keys::{JwksSource, RefreshPolicy};
 ///
-/// let mut source = JwksSource::new("https://issuer.example/jwks", RefreshPolicy::default());
+/// let seed = 7;
+/// let mut source = JwksSource::new("https://issuer.example/jwks", RefreshPolicy::default(), seed);
 /// let fetch = source.poll(0).unwrap();
 /// assert!(source.poll(0).is_none(), "one fetch at a time");
 /// source.failed(fetch.id);
-/// assert!(source.unknown_kid(2).is_none(), "cooling down");
-/// assert!(source.poll(40).is_some());
+/// assert!(source.unknown_kid("key-2", 2).is_none(), "cooling down");
+/// assert!(source.poll(60).is_some());
 /// ```
 #[derive(Clone, Debug)]
 pub struct JwksSource {
@@ -97,6 +74,8 @@ pub struct JwksSource {
     last_attempt: Option<i64>,
     failures: u32,
     generation: u64,
+    seed: u64,
+    absent: UnknownKids,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -115,8 +94,9 @@ struct Held {
 }
 
 impl JwksSource {
-    /// A source without keys.
-    pub fn new(url: impl Into<String>, policy: RefreshPolicy) -> Self {
+    /// A source without keys. `seed` is any number that differs between processes: it spreads
+    /// their fetches, so that many that started together do not ask together for ever.
+    pub fn new(url: impl Into<String>, policy: RefreshPolicy, seed: u64) -> Self {
         Self {
             url: url.into(),
             policy,
@@ -126,6 +106,8 @@ impl JwksSource {
             last_attempt: None,
             failures: 0,
             generation: 0,
+            seed,
+            absent: UnknownKids::default(),
         }
     }
 
@@ -138,9 +120,15 @@ impl JwksSource {
         if due { self.start(now) } else { None }
     }
 
-    /// Whether to fetch because a token named a `kid` that is not in the set.
-    pub fn unknown_kid(&mut self, now: i64) -> Option<Fetch> {
-        self.start(now)
+    /// Whether to fetch because a token named a `kid` that is not in the set. A `kid` that a
+    /// fetch did not bring is not asked for again for [`RefreshPolicy::absent`] seconds.
+    pub fn unknown_kid(&mut self, kid: &str, now: i64) -> Option<Fetch> {
+        if self.absent.has(kid, now, self.policy.absent) {
+            return None;
+        }
+        let fetch = self.start(now)?;
+        self.absent.insert(kid, now, self.policy.absent);
+        Some(fetch)
     }
 
     /// Takes the answer of the fetch `id`.
@@ -183,6 +171,12 @@ impl JwksSource {
         (now.saturating_sub(held.fetched) < self.policy.hard_expiry).then_some(&held.set)
     }
 
+    /// When [`JwksSource::keys`] ends to give what it gives now, if it gives anything.
+    pub fn expires(&self) -> Option<i64> {
+        let held = self.held.as_ref()?;
+        Some(held.fetched.saturating_add(self.policy.hard_expiry))
+    }
+
     /// Counts the changes of the set, for caches of what it verified.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -210,6 +204,8 @@ impl JwksSource {
         }
         if self.held.as_ref().is_none_or(|held| held.set != set) {
             self.generation += 1;
+            // What another set did not have says little about this one.
+            self.absent.clear();
         }
         self.held = Some(Held {
             set,
@@ -237,7 +233,9 @@ impl JwksSource {
                 fresh = fresh.min(seconds.into());
             }
         }
-        fresh.max(self.policy.cooldown).min(self.policy.fresh)
+        let fresh = fresh.min(self.policy.fresh);
+        let earlier = self.jitter(fresh);
+        (fresh - earlier).max(self.policy.cooldown)
     }
 
     /// Least time between fetches now.
@@ -245,7 +243,23 @@ impl JwksSource {
         // The first failure waits no longer than a success would.
         let doublings = self.failures.saturating_sub(1).min(16);
         let doubled = self.policy.cooldown.saturating_mul(1 << doublings);
-        doubled.min(self.policy.fresh.max(self.policy.cooldown))
+        let wait = doubled.min(self.policy.fresh.max(self.policy.cooldown));
+        match self.failures {
+            0 => wait,
+            _ => wait.saturating_add(self.jitter(wait)),
+        }
+    }
+
+    /// A part of `time` up to the policy's percentage, the same until the next fetch (SplitMix64
+    /// of the seed).
+    fn jitter(&self, time: i64) -> i64 {
+        let most = time.saturating_mul(self.policy.jitter.into()) / 100;
+        let step = self.fetches.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let z = self.seed.wrapping_add(step);
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let bound = most.max(0).unsigned_abs().saturating_add(1);
+        i64::try_from((z ^ (z >> 31)) % bound).unwrap_or(0)
     }
 
     fn start(&mut self, now: i64) -> Option<Fetch> {
@@ -284,8 +298,17 @@ mod tests {
 
     const LIMITS: fn() -> Limits = Limits::default;
 
+    const STEADY: RefreshPolicy = RefreshPolicy {
+        fresh: 600,
+        hard_expiry: 3600,
+        cooldown: 30,
+        timeout: 10,
+        absent: 60,
+        jitter: 0,
+    };
+
     fn source() -> JwksSource {
-        JwksSource::new("u", RefreshPolicy::default())
+        JwksSource::new("u", STEADY, 0)
     }
 
     fn ok(body: &[u8]) -> Answer<'_> {
@@ -345,11 +368,40 @@ mod tests {
     }
 
     #[test]
+    fn jitter_cuts_freshness_and_lengthens_the_wait_after_failures() {
+        let mut fresh = std::collections::BTreeSet::new();
+        let mut waits = std::collections::BTreeSet::new();
+        for seed in 0..200 {
+            let mut source = JwksSource::new("u", RefreshPolicy::default(), seed);
+            load(&mut source, 0);
+            fresh.insert((0..).find(|now| source.poll(*now).is_some()).unwrap());
+            let mut source = JwksSource::new("u", RefreshPolicy::default(), seed);
+            let fetch = source.poll(0).unwrap();
+            source.failed(fetch.id);
+            waits.insert((0..).find(|now| source.poll(*now).is_some()).unwrap());
+        }
+        assert!(fresh.len() > 30 && waits.len() == 4);
+        assert_eq!((fresh.first(), fresh.last()), (Some(&540), Some(&600)));
+        assert_eq!((waits.first(), waits.last()), (Some(&30), Some(&33)));
+    }
+
+    #[test]
+    fn a_kid_that_was_not_there_causes_no_further_fetch_for_a_while() {
+        let mut source = source();
+        load(&mut source, 0);
+        let fetch = source.unknown_kid("forged", 30).unwrap();
+        source.fetched(fetch.id, &ok(SET), &LIMITS()).unwrap();
+        assert!(source.unknown_kid("forged", 89).is_none());
+        assert!(source.unknown_kid("other", 89).is_some());
+        assert!(source.unknown_kid("forged", 119).is_some());
+    }
+
+    #[test]
     fn forged_kids_cannot_cause_a_storm() {
         let mut source = source();
         let fetches = (0..300)
             .filter(|now| {
-                let fetch = source.unknown_kid(*now);
+                let fetch = source.unknown_kid(&now.to_string(), *now);
                 if let Some(fetch) = &fetch {
                     source.fetched(fetch.id, &ok(SET), &LIMITS()).unwrap();
                 }
@@ -377,7 +429,7 @@ mod tests {
         );
         load(&mut source, 4530);
         assert!(
-            source.unknown_kid(4560).is_some(),
+            source.unknown_kid("new", 4560).is_some(),
             "a success ends the waiting"
         );
     }
@@ -386,7 +438,7 @@ mod tests {
     fn an_empty_set_does_not_replace_keys() {
         let mut source = source();
         load(&mut source, 0);
-        let fetch = source.unknown_kid(30).unwrap();
+        let fetch = source.unknown_kid("new", 30).unwrap();
         assert_eq!(
             source.fetched(fetch.id, &ok(br#"{"keys":[]}"#), &LIMITS()),
             Err(FetchError::NoUsableKey)

@@ -25,10 +25,10 @@ pub struct PrincipalMapping {
     /// The claim with the caller's groups.
     pub groups: ClaimPath,
     /// Roles by group.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(alias = "groupRoles", skip_serializing_if = "BTreeMap::is_empty")]
     pub group_roles: BTreeMap<String, Vec<String>>,
     /// Clients (`azp`, else `client_id`) whose tokens are a service's own.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(alias = "serviceClients", skip_serializing_if = "Vec::is_empty")]
     pub service_clients: Vec<String>,
 }
 

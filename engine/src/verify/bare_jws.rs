@@ -36,7 +36,10 @@ pub fn verify_jws(
         None => keys.keys(issuer).collect(),
     };
     if candidates.is_empty() {
-        return Err(VerifyError::UnknownKid);
+        return Err(VerifyError::UnknownKid {
+            issuer: issuer.to_owned(),
+            kid: jws.header.kid.unwrap_or_default(),
+        });
     }
     let mut allowed = candidates
         .into_iter()

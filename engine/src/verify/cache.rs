@@ -1,5 +1,9 @@
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 use sha2::{Digest as _, Sha256};
+
+use super::VerifyError;
 
 /// The SHA-256 digest of a token's text, the only form in which a cache keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,15 +16,112 @@ impl TokenDigest {
     }
 }
 
-/// A bounded cache of what verification made of a token, in two generations: a lookup that hits
-/// the old one moves the entry to the young one; when the young one is full it becomes the old
-/// one. Entries end with their token, and all of them when keys or configuration change.
+/// What was found out about a token before.
+#[derive(Clone, Debug)]
+pub enum Cached<T> {
+    /// It was verified; this was made of it.
+    Verified(T),
+    /// It was refused a short while ago.
+    Refused(Arc<VerifyError>),
+}
+
+/// A bounded cache of what verification made of tokens.
+///
+/// Verified tokens are kept until they end, refused ones as long as
+/// [`VerifyError::refused_until`] says, in a room of their own an eighth as large: forged tokens
+/// push out no good ones. All entries end when keys or configuration change. The room is taken
+/// once, so that a look-up allocates nothing.
+///
+/// ```
+/// use tokensmith_engine::verify::{Cached, TokenDigest, VerdictCache};
+/// let mut cache = VerdictCache::new(100);
+/// let token = TokenDigest::of("header.payload.signature");
+/// cache.insert(token, "identity", 60);
+/// assert!(matches!(cache.get(&token, 59), Some(Cached::Verified("identity"))));
+/// assert!(cache.get(&token, 60).is_none());
+/// ```
 #[derive(Debug)]
-pub struct VerifiedCache<T> {
+pub struct VerdictCache<T> {
+    verified: Generations<T>,
+    refused: Generations<Refused>,
+    epoch: u64,
+}
+
+impl<T: Clone> VerdictCache<T> {
+    /// A cache of at most `entries` verified tokens; 0 turns it off.
+    pub fn new(entries: usize) -> Self {
+        Self {
+            verified: Generations::new(entries),
+            refused: Generations::new(entries.div_ceil(8)),
+            epoch: 0,
+        }
+    }
+
+    /// Whether anything is ever kept.
+    pub fn is_enabled(&self) -> bool {
+        self.verified.capacity > 0
+    }
+
+    /// Forgets everything when `epoch` is another than before: keys or configuration changed.
+    pub fn enter_epoch(&mut self, epoch: u64) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.verified.clear();
+            self.refused.clear();
+        }
+    }
+
+    /// What was kept for `digest`, unless it ended at or before `now` (Unix seconds).
+    pub fn get(&mut self, digest: &TokenDigest, now: i64) -> Option<Cached<T>> {
+        if let Some(value) = self.verified.get(digest, now) {
+            return Some(Cached::Verified(value));
+        }
+        let refused = self.refused.get(digest, now)?;
+        // What was refused in the future was refused before the clock went back.
+        (refused.since <= now).then_some(Cached::Refused(refused.error))
+    }
+
+    /// Keeps what was made of a verified token until `valid_until` (Unix seconds).
+    pub fn insert(&mut self, digest: TokenDigest, value: T, valid_until: i64) {
+        self.verified.insert(digest, value, valid_until);
+    }
+
+    /// Keeps why a token was refused at `now`, if that is worth keeping.
+    pub fn refuse(&mut self, digest: TokenDigest, error: &Arc<VerifyError>, now: i64) {
+        if let Some(until) = error.refused_until(now) {
+            let refused = Refused {
+                error: Arc::clone(error),
+                since: now,
+            };
+            self.refused.insert(digest, refused, until);
+        }
+    }
+
+    /// How many verified tokens are kept.
+    pub fn len(&self) -> usize {
+        self.verified.len()
+    }
+
+    /// Whether no verified token is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Refused {
+    error: Arc<VerifyError>,
+    since: i64,
+}
+
+/// Two generations: a look-up that hits the old one moves the entry to the young one; when the
+/// young one is full it becomes the old one.
+#[derive(Debug)]
+struct Generations<T> {
     young: HashMap<TokenDigest, Entry<T>>,
     old: HashMap<TokenDigest, Entry<T>>,
+    /// Of each generation.
     capacity: usize,
-    epoch: u64,
 }
 
 #[derive(Debug)]
@@ -29,35 +130,22 @@ struct Entry<T> {
     valid_until: i64,
 }
 
-impl<T: Clone> VerifiedCache<T> {
-    /// A cache of at most `entries` tokens; 0 turns it off.
-    pub fn new(entries: usize) -> Self {
+impl<T: Clone> Generations<T> {
+    fn new(entries: usize) -> Self {
+        let capacity = entries.div_ceil(2);
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            capacity: entries.div_ceil(2),
-            epoch: 0,
+            young: HashMap::with_capacity(capacity),
+            old: HashMap::with_capacity(capacity),
+            capacity,
         }
     }
 
-    /// Whether anything is ever kept.
-    pub fn is_enabled(&self) -> bool {
-        self.capacity > 0
-    }
-
-    /// Forgets everything when `epoch` is another than before: keys or configuration changed.
-    pub fn enter_epoch(&mut self, epoch: u64) {
-        if self.epoch != epoch {
-            self.epoch = epoch;
-            self.young.clear();
-            self.old.clear();
-        }
-    }
-
-    /// What was kept for `digest`, unless it ended at or before `now` (Unix seconds).
-    pub fn get(&mut self, digest: &TokenDigest, now: i64) -> Option<T> {
+    fn get(&mut self, digest: &TokenDigest, now: i64) -> Option<T> {
         if let Some(entry) = self.young.get(digest) {
             return (now < entry.valid_until).then(|| entry.value.clone());
+        }
+        if self.old.is_empty() {
+            return None;
         }
         let entry = self.old.remove(digest)?;
         if now >= entry.valid_until {
@@ -68,21 +156,10 @@ impl<T: Clone> VerifiedCache<T> {
         Some(value)
     }
 
-    /// Keeps `value` until `valid_until` (Unix seconds).
-    pub fn insert(&mut self, digest: TokenDigest, value: T, valid_until: i64) {
-        if self.is_enabled() {
+    fn insert(&mut self, digest: TokenDigest, value: T, valid_until: i64) {
+        if self.capacity > 0 {
             self.put(digest, Entry { value, valid_until });
         }
-    }
-
-    /// How many tokens are kept.
-    pub fn len(&self) -> usize {
-        self.young.len() + self.old.len()
-    }
-
-    /// Whether nothing is kept.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn put(&mut self, digest: TokenDigest, entry: Entry<T>) {
@@ -92,6 +169,15 @@ impl<T: Clone> VerifiedCache<T> {
         }
         self.young.insert(digest, entry);
     }
+
+    fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+
+    fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
 }
 
 #[cfg(test)]
@@ -100,27 +186,54 @@ mod tests {
 
     #[test]
     fn is_bounded_and_keeps_what_is_used() {
-        let mut cache = VerifiedCache::new(10);
+        let mut cache = VerdictCache::new(10);
         let used = TokenDigest::of("used");
         cache.insert(used, 0, 100);
+        let room = cache.verified.young.capacity();
+        let error = Arc::new(VerifyError::Signature);
         for number in 1..1000 {
             cache.insert(TokenDigest::of(&number.to_string()), number, 100);
-            assert_eq!(cache.get(&used, 1), Some(0));
-            assert!(cache.len() <= 10);
+            cache.refuse(TokenDigest::of(&format!("bad {number}")), &error, 1);
+            assert!(matches!(cache.get(&used, 1), Some(Cached::Verified(0))));
+            assert!(cache.len() <= 10 && cache.refused.len() <= 2);
         }
+        assert_eq!(cache.verified.young.capacity(), room);
     }
 
     #[test]
     fn ends_with_the_token_and_the_epoch() {
-        let mut cache = VerifiedCache::new(4);
+        let mut cache = VerdictCache::new(4);
         let digest = TokenDigest::of("t");
         cache.insert(digest, 1, 10);
-        assert_eq!(cache.get(&digest, 9), Some(1));
-        assert_eq!(cache.get(&digest, 10), None);
+        assert!(cache.get(&digest, 9).is_some());
+        assert!(cache.get(&digest, 10).is_none());
         cache.enter_epoch(1);
-        assert_eq!(cache.get(&digest, 9), None);
-        let mut off = VerifiedCache::new(0);
+        assert!(cache.get(&digest, 9).is_none());
+        let mut off = VerdictCache::new(0);
         off.insert(digest, 1, 10);
-        assert!(off.is_empty());
+        off.refuse(digest, &Arc::new(VerifyError::Signature), 0);
+        assert!(off.is_empty() && off.get(&digest, 0).is_none());
+    }
+
+    #[test]
+    fn refusals_are_short_and_only_what_cannot_change() {
+        use crate::claims::ClaimError;
+
+        let mut cache: VerdictCache<()> = VerdictCache::new(16);
+        for (error, kept) in [
+            (VerifyError::Signature, true),
+            (VerifyError::Claim(ClaimError::Expired), true),
+            (VerifyError::Claim(ClaimError::NotYetValid), false),
+            (VerifyError::KeysUnavailable(String::new()), false),
+            (
+                VerifyError::Binding(crate::binding::BindingError::ProofMissing),
+                false,
+            ),
+        ] {
+            let digest = TokenDigest::of(&error.to_string());
+            cache.refuse(digest, &Arc::new(error), 0);
+            assert_eq!(cache.get(&digest, 9).is_some(), kept);
+            assert!(cache.get(&digest, 10).is_none());
+        }
     }
 }

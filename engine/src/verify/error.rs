@@ -1,5 +1,6 @@
 use thiserror::Error;
 
+use crate::binding::BindingError;
 use crate::claims::ClaimError;
 use crate::jose::JoseError;
 
@@ -23,7 +24,12 @@ pub enum VerifyError {
     IssuerRefused(String),
     /// No key of the issuer has this `kid`.
     #[error("no key of the issuer has the token's `kid`")]
-    UnknownKid,
+    UnknownKid {
+        /// The issuer.
+        issuer: String,
+        /// The `kid`, as long as the header may be; empty when there is none.
+        kid: String,
+    },
     /// No keys of the issuer are loaded.
     #[error("no keys of issuer `{0}` are loaded")]
     KeysUnavailable(String),
@@ -39,6 +45,9 @@ pub enum VerifyError {
     /// A claim is missing, has the wrong type, or says no.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// The token was not shown to be the caller's own.
+    #[error(transparent)]
+    Binding(#[from] BindingError),
 }
 
 impl VerifyError {
@@ -50,16 +59,18 @@ impl VerifyError {
             VerifyError::KidMissing => "kid_missing",
             VerifyError::KidMalformed => "kid_malformed",
             VerifyError::IssuerRefused(_) => "issuer_refused",
-            VerifyError::UnknownKid => "kid_unknown",
+            VerifyError::UnknownKid { .. } => "kid_unknown",
             VerifyError::KeysUnavailable(_) => "keys_unavailable",
             VerifyError::KeyAlgorithm(_) => "key_alg_mismatch",
             VerifyError::KeyUnusable => "key_unusable",
             VerifyError::Signature => "signature_invalid",
             VerifyError::Claim(error) => error.code(),
+            VerifyError::Binding(error) => error.code(),
         }
     }
 
-    /// The `error` of a challenge that answers this (RFC 6750 section 3.1, RFC 9470 section 3).
+    /// The `error` of a challenge that answers this (RFC 6750 section 3.1, RFC 9470 section 3,
+    /// RFC 9449 section 7.1).
     ///
     /// ```
     /// use tokensmith_engine::claims::ClaimError;
@@ -75,7 +86,30 @@ impl VerifyError {
             VerifyError::Claim(ClaimError::AuthLevel | ClaimError::TooFewFactors(_)) => {
                 "insufficient_user_authentication"
             }
+            VerifyError::Binding(error) => error.challenge_error(),
             _ => "invalid_token",
+        }
+    }
+
+    /// Until when (Unix seconds) a token refused at `now` is refused whatever happens, if its
+    /// keys stay: what cost a signature check is not worth another one soon.
+    pub fn refused_until(&self, now: i64) -> Option<i64> {
+        const SECONDS: i64 = 10;
+        match self {
+            VerifyError::Signature
+            | VerifyError::Claim(
+                ClaimError::Missing(_)
+                | ClaimError::Required(_)
+                | ClaimError::Audience
+                | ClaimError::Expired
+                | ClaimError::SessionExpired
+                | ClaimError::SessionTooLong
+                | ClaimError::TooFewFactors(_)
+                | ClaimError::AuthLevel
+                | ClaimError::LifetimeTooLong(_)
+                | ClaimError::TokenUse(_),
+            ) => Some(now.saturating_add(SECONDS)),
+            _ => None,
         }
     }
 }

@@ -9,8 +9,7 @@ use crate::jose::{Algorithm, Jwk, JwkError, JwkSet};
 /// An immutable set of keys, each bound to the issuer it was published by.
 #[derive(Clone, Debug, Default)]
 pub struct KeyRing {
-    issuers: HashMap<Box<str>, IssuerKeys>,
-    rejected: Vec<RejectedKey>,
+    issuers: HashMap<Box<str>, Arc<IssuerKeys>>,
 }
 
 /// One key, prepared for verification.
@@ -32,41 +31,59 @@ pub struct RejectedKey {
     pub error: JwkError,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct IssuerKeys {
     all: Vec<Arc<Key>>,
     by_kid: HashMap<Box<str>, Arc<Key>>,
+    rejected: Vec<RejectedKey>,
 }
 
 impl KeyRing {
     /// Prepares the keys of `sets`, pairs of issuer and published set.
     ///
     /// A key without `kid` is known by its thumbprint. Of two keys of one issuer with the same
-    /// `kid` the later one counts. Keys that the provider refuses are in [`KeyRing::rejected`].
+    /// `kid` the later one counts, of two sets of one issuer too. Keys that the provider refuses
+    /// are in [`KeyRing::rejected`].
     pub fn new<'s>(
         sets: impl IntoIterator<Item = (&'s str, &'s JwkSet)>,
         provider: &dyn SignatureProvider,
     ) -> Self {
         let mut ring = Self::default();
         for (issuer, set) in sets {
-            let keys = ring.issuers.entry(issuer.into()).or_default();
-            for jwk in &set.keys {
-                match Key::new(jwk, provider) {
-                    Ok(key) => keys.insert(Arc::new(key)),
-                    Err(error) => ring.rejected.push(RejectedKey {
-                        issuer: issuer.to_owned(),
-                        kid: jwk.kid().map_or_else(|| jwk.thumbprint(), str::to_owned),
-                        error,
-                    }),
-                }
-            }
+            ring.insert(issuer, set, provider);
         }
         ring
     }
 
+    /// Puts `set` in the place of the keys of `issuer`; those of other issuers stay prepared.
+    pub fn insert(&mut self, issuer: &str, set: &JwkSet, provider: &dyn SignatureProvider) {
+        let mut keys = IssuerKeys::default();
+        for jwk in &set.keys {
+            match Key::new(jwk, provider) {
+                Ok(key) => keys.insert(Arc::new(key)),
+                Err(error) => keys.rejected.push(RejectedKey {
+                    issuer: issuer.to_owned(),
+                    kid: jwk.kid().map_or_else(|| jwk.thumbprint(), str::to_owned),
+                    error,
+                }),
+            }
+        }
+        self.issuers.insert(issuer.into(), Arc::new(keys));
+    }
+
+    /// Drops the keys of `issuer`.
+    pub fn remove(&mut self, issuer: &str) {
+        self.issuers.remove(issuer);
+    }
+
     /// Keys the provider refused.
-    pub fn rejected(&self) -> &[RejectedKey] {
-        &self.rejected
+    pub fn rejected(&self) -> impl Iterator<Item = &RejectedKey> {
+        self.issuers.values().flat_map(|keys| &keys.rejected)
+    }
+
+    /// Whether `issuer` has a key named `kid`.
+    pub fn has_key(&self, issuer: &str, kid: &str) -> bool {
+        self.find(issuer, kid).is_some()
     }
 
     /// How many keys the ring holds.
@@ -93,7 +110,7 @@ impl KeyRing {
     }
 
     fn of(&self, issuer: &str) -> Option<&IssuerKeys> {
-        self.issuers.get(issuer)
+        self.issuers.get(issuer).map(AsRef::as_ref)
     }
 }
 
@@ -111,7 +128,7 @@ impl IssuerKeys {
 }
 
 impl Key {
-    fn new(jwk: &Jwk, provider: &dyn SignatureProvider) -> Result<Self, JwkError> {
+    pub(crate) fn new(jwk: &Jwk, provider: &dyn SignatureProvider) -> Result<Self, JwkError> {
         Ok(Self {
             kid: jwk
                 .kid()

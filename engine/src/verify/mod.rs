@@ -19,9 +19,9 @@ mod verified;
 mod verifier;
 
 pub use bare_jws::verify_jws;
-pub use cache::{TokenDigest, VerifiedCache};
+pub use cache::{Cached, TokenDigest, VerdictCache};
 pub use error::VerifyError;
-pub use job::SignatureJob;
+pub use job::{SignatureCheck, SignatureJob};
 pub use key_ring::{Key, KeyRing, RejectedKey};
 pub use provider::{External, SignatureProvider, Verdict, VerificationKey};
 pub use verified::Verified;

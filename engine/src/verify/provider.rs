@@ -12,7 +12,7 @@ pub enum Verdict {
 }
 
 /// Turns public keys into keys that can check signatures. Keys are prepared once per key set.
-pub trait SignatureProvider {
+pub trait SignatureProvider: std::fmt::Debug + Send + Sync {
     /// Parses and checks `jwk`; `None` when this provider leaves the check to the shell.
     ///
     /// # Errors

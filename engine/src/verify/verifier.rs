@@ -114,7 +114,10 @@ fn select_key<'k>(
     let key = match header.kid.as_deref() {
         Some(kid) => keys
             .find(&rules.issuer, kid)
-            .ok_or(VerifyError::UnknownKid)?,
+            .ok_or_else(|| VerifyError::UnknownKid {
+                issuer: rules.issuer.clone(),
+                kid: kid.to_owned(),
+            })?,
         // One candidate is no choice; several would make the token's signature the chooser.
         None => {
             let mut fitting = keys

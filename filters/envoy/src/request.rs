@@ -4,6 +4,7 @@ use std::rc::Rc;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel, MapType, Status};
+use tokensmith_engine::binding::CertificateThumbprint;
 use tokensmith_engine::decide::{self, Denial, Outcome, Step};
 use tokensmith_engine::verify::Verdict;
 
@@ -25,32 +26,54 @@ impl Request {
         let target = header(":path")?.unwrap_or_default();
         let authorization = header("authorization")?;
         let request_id = header("x-request-id")?;
+        // Only a token that comes with a proof needs these, and each is a call to the host.
+        let proof = authorization
+            .as_deref()
+            .is_some_and(|value| !value.trim_start().starts_with("Bearer "));
+        let (scheme, authority, dpop) = if proof {
+            (header(":scheme")?, header(":authority")?, header("dpop")?)
+        } else {
+            (None, None, None)
+        };
         let request = decide::Request {
             method: &method,
             target: &target,
             authorization: authorization.as_deref(),
             request_id: request_id.as_deref(),
+            scheme: scheme.as_deref().unwrap_or_default(),
+            authority: authority.as_deref().unwrap_or_default(),
+            dpop: dpop.as_deref(),
+            certificate: None,
         };
         let now = now();
+        state.note_keys(now);
         let State {
             decider,
             keys,
-            cache,
+            memory,
             host_signatures,
             ..
         } = &mut *state;
-        let outcome = match decider.begin(&request, keys, cache, now) {
-            Step::Done(outcome) => outcome,
-            Step::CheckSignature(pending) => {
-                let job = pending.job();
-                let verdict = host_signatures
-                    .check(job)
-                    .or_else(|| job.check())
-                    .unwrap_or(Verdict::Invalid);
-                decider.finish(*pending, verdict, cache)
+        let mut step = decider.begin(&request, keys.ring(now), memory, now);
+        let outcome = loop {
+            match step {
+                Step::Done(outcome) => break outcome,
+                Step::CheckSignature(pending) => {
+                    let check = pending.effect();
+                    let verdict = host_signatures
+                        .check(&check)
+                        .or_else(|| check.run())
+                        .unwrap_or(Verdict::Invalid);
+                    step = decider.finish(*pending, verdict, memory, now);
+                }
+                Step::ReadCertificate(unbound) => {
+                    step = decider.certificate(*unbound, peer_certificate(), now);
+                }
             }
         };
-        state.keys_wanted |= outcome.keys_wanted;
+        if let Some(key) = &outcome.wanted {
+            state.want(key.clone());
+        }
         Some(outcome)
     }
 }
@@ -91,6 +114,21 @@ fn header(name: &str) -> Option<Option<String>> {
         })),
         Err(_) => None,
     }
+}
+
+/// The client certificate of the connection, if Envoy asked for one and it is verified.
+fn peer_certificate() -> Option<CertificateThumbprint> {
+    let property = |name: &str| {
+        hostcalls::get_property(vec!["connection", name])
+            .ok()
+            .flatten()
+    };
+    // A digest without mutual TLS is of a certificate that nobody has checked.
+    if property("mtls")? != [1] {
+        return None;
+    }
+    let digest = property("sha256_peer_certificate_digest")?;
+    CertificateThumbprint::from_hex(str::from_utf8(&digest).ok()?)
 }
 
 fn hand_on(outcome: &Outcome) -> Result<(), Status> {

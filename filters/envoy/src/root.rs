@@ -33,11 +33,11 @@ impl RootContext for Root {
                         "configured: mode={} policy_version={} keys={} host_signatures={}",
                         state.decider.mode().name(),
                         state.decider.policy_version(),
-                        state.keys.len(),
+                        state.keys.ring(now()).len(),
                         state.host_signatures
                     ),
                 );
-                if !state.remote.is_empty() {
+                if state.has_remote_keys() {
                     if let Err(status) = hostcalls::set_tick_period(TICK) {
                         log(
                             LogLevel::Critical,

@@ -2,7 +2,7 @@ use std::fmt;
 
 use proxy_wasm::hostcalls;
 use tokensmith_engine::jose::Algorithm;
-use tokensmith_engine::verify::{SignatureJob, Verdict};
+use tokensmith_engine::verify::{SignatureCheck, Verdict};
 
 const MESSAGE: &[u8] = include_bytes!("known_answers/message");
 const RSA_SPKI: &[u8] = include_bytes!("known_answers/rsa.spki.der");
@@ -35,8 +35,8 @@ impl HostSignatures {
     }
 
     /// Lets Envoy check; `None` when it cannot say, so that the caller checks itself.
-    pub(crate) fn check(self, job: &SignatureJob<'_>) -> Option<Verdict> {
-        let hash = match job.algorithm() {
+    pub(crate) fn check(self, job: &SignatureCheck<'_>) -> Option<Verdict> {
+        let hash = match job.algorithm {
             Algorithm::RS256 if self.rsa => "sha256",
             Algorithm::RS384 if self.rsa => "sha384",
             Algorithm::RS512 if self.rsa => "sha512",
@@ -44,13 +44,13 @@ impl HostSignatures {
             _ => return None,
         };
         let der;
-        let signature = if job.algorithm() == Algorithm::ES256 {
-            der = ecdsa_der(job.signature())?;
+        let signature = if job.algorithm == Algorithm::ES256 {
+            der = ecdsa_der(job.signature)?;
             &der
         } else {
-            job.signature()
+            job.signature
         };
-        match call(hash, job.key().spki_der(), signature, job.message()) {
+        match call(hash, job.key.spki_der(), signature, job.message) {
             Some(true) => Some(Verdict::Valid),
             Some(false) => Some(Verdict::Invalid),
             None => None,

@@ -71,7 +71,7 @@ fn verify(line: &Line) -> Result<(), &'static str> {
             .collect()
     });
     let ring = KeyRing::new([("", &set)], &AwsLc);
-    if let (Some(_), Some(rejected)) = (&line.jwk, ring.rejected().first()) {
+    if let (Some(_), Some(rejected)) = (&line.jwk, ring.rejected().next()) {
         return Err(rejected.error.code());
     }
     verify_jws(&line.jws, &ring, "", algorithms.as_deref(), &limits)

@@ -1,16 +1,18 @@
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
+use tokensmith_engine::binding::{CertificateThumbprint, Presented};
 use tokensmith_engine::claims::{
     AuthLevel, ClaimRules, DEFAULT_LEEWAY, MAX_LEEWAY, Profile, Requirements,
 };
 use tokensmith_engine::jose::{JwkSet, Jws, Limits};
 use tokensmith_engine::principal::{Principal, PrincipalMapping};
 use tokensmith_engine::verify::aws_lc::AwsLc;
-use tokensmith_engine::verify::{KeyRing, Verifier};
+use tokensmith_engine::verify::{KeyRing, Verdict, Verifier};
 
 use super::{CliError, runtime};
 use crate::oidc;
@@ -55,6 +57,12 @@ pub(super) struct VerifyArgs {
     /// A claim that has to be there; may be given several times
     #[arg(long)]
     require: Vec<String>,
+    /// The client certificate (PEM or DER) that comes with the token, for one that is bound to it
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// Refuse tokens that are not bound to their sender
+    #[arg(long)]
+    sender_constrained: bool,
     /// The token, or `-` for standard input
     token: String,
 }
@@ -98,13 +106,27 @@ fn verify(arguments: &VerifyArgs) -> Result<ExitCode, CliError> {
             min_auth_level: arguments.min_auth_level.clone(),
             min_factors: arguments.min_factors,
             max_lifetime_s: arguments.max_lifetime,
+            sender_constrained: arguments.sender_constrained,
             claims: arguments.require.clone(),
         },
         principal: PrincipalMapping::default(),
     };
     let token = token_text(&arguments.token)?;
     let now = arguments.now.map_or_else(clock, Ok)?;
-    match Verifier::new([rules], limits).verify(&token, &ring, now) {
+    let presented = Presented {
+        certificate: arguments
+            .certificate
+            .as_deref()
+            .map(certificate)
+            .transpose()?,
+        ..Presented::default()
+    };
+    let verifier = Verifier::new([rules], limits);
+    let verified = verifier.begin(&token, &ring, now).and_then(|job| {
+        let verdict = job.check().unwrap_or(Verdict::Invalid);
+        job.finish_presented(verdict, &presented)
+    });
+    match verified {
         Ok(verified) => {
             let principal = Principal::from_verified(&verified);
             print(&json!({
@@ -126,6 +148,27 @@ fn verify(arguments: &VerifyArgs) -> Result<ExitCode, CliError> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+fn certificate(path: &Path) -> Result<CertificateThumbprint, CliError> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        CliError::Usage(format!(
+            "cannot read certificate `{}`: {error}",
+            path.display()
+        ))
+    })?;
+    let der = match pem::parse(&bytes) {
+        Ok(document) if document.tag() == "CERTIFICATE" => document.into_contents(),
+        Ok(document) => {
+            return Err(CliError::Usage(format!(
+                "`{}` is a `{}`, not a `CERTIFICATE`",
+                path.display(),
+                document.tag()
+            )));
+        }
+        Err(_) => bytes,
+    };
+    Ok(CertificateThumbprint::of_der(&der))
 }
 
 /// Reads a file, or fetches what is a URL.

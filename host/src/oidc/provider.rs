@@ -10,6 +10,7 @@ use tokensmith_engine::verify::{KeyRing, Verified, Verifier, VerifyError};
 use super::http_get::{self, Document};
 use super::{OidcError, discovery};
 use crate::clock::unix_now;
+use crate::random;
 
 /// The provider whose ID tokens are exchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +61,11 @@ impl OidcProvider {
             client: http_get::client(settings.timeout)?,
             verifier: Verifier::new([rules], Limits::default()),
             keys: Mutex::new(Keys {
-                source: JwksSource::new(discovery::document_url(&settings.issuer), policy),
+                source: JwksSource::new(
+                    discovery::document_url(&settings.issuer),
+                    policy,
+                    random::seed(),
+                ),
                 ring: Arc::default(),
             }),
             fetching: tokio::sync::Mutex::new(()),
@@ -85,8 +90,8 @@ impl OidcProvider {
     pub async fn verify(self: &Arc<Self>, token: &str) -> Result<Verified, OidcError> {
         let ring = self.ring().await?;
         let verified = match self.verifier.verify(token, &ring, unix_now()) {
-            Err(VerifyError::UnknownKid) => {
-                let wanted = self.locked().source.unknown_kid(unix_now());
+            Err(VerifyError::UnknownKid { kid, .. }) => {
+                let wanted = self.locked().source.unknown_kid(&kid, unix_now());
                 match wanted {
                     // Another caller may have fetched since, or be fetching now.
                     None => drop(self.fetching.lock().await),
