@@ -81,10 +81,18 @@ export async function makeCases() {
   add('too low a level', await sign(), 'auth_level_too_low', { require: { minAuthLevel: 'IAL3' } });
   add('too long a life', await sign(), 'lifetime_too_long', { require: { maxLifetime: 60 } });
   add('a required claim', await sign(), 'claim_missing', { require: { claims: ['email'] } });
+  const { jkt, x5t } = { jkt: es256.jwk.kid, x5t: base64url.encode(new Uint8Array(32)) };
+  add('bound to a certificate', await sign({ cnf: { 'x5t#S256': x5t } }), 'certificate_missing');
+  add('bound to a key', await sign({ cnf: { jkt } }), 'dpop_scheme');
+  add('not bound', await sign(), 'token_not_bound', { require: { senderConstrained: true } });
+  const principal = { roles: [{ claim: ['realm', 'roles'], prefix: 'site-' }], groupRoles: { hpc: ['operator'] } };
+  const mapped = await sign({ realm: { roles: ['site-admin', 'x'] }, groups: ['hpc'] });
+  add('mapped roles', mapped, 'sub:alice roles:admin,operator', { principal });
   add('options: no issuer', await sign(), 'bad_options', { issuer: undefined });
   add('options: no keys', await sign(), 'bad_options', { jwks: undefined });
   add('options: unknown', await sign(), 'bad_options', { audiences: 'svc' });
   add('options: tolerance', await sign(), 'bad_options', { clockTolerance: 601 });
+  add('options: principal', await sign(), 'bad_options', { principal: { roles: [{ claim: [] }] } });
   add('options: private key', await sign(), 'keys_unavailable', { jwks: { keys: [{ ...es256.jwk, d: 'AA' }] } });
   return cases;
 }
@@ -92,11 +100,12 @@ export async function makeCases() {
 /** Runs in the browser too: only what a page has. */
 export async function outcomes({ createVerifier }, cases) {
   const seen = [];
-  for (const { options, token } of cases) {
+  for (const { options, token, expected } of cases) {
     try {
       const verifier = await createVerifier(options);
       const { principal, claims } = await verifier.verify(token);
-      seen.push(principal.id === claims.sub ? `sub:${principal.id}` : 'principal is not the subject');
+      const roles = expected.includes(' roles:') ? ` roles:${principal.roles}` : '';
+      seen.push(principal.id === claims.sub ? `sub:${principal.id}${roles}` : 'principal is not the subject');
     } catch (error) {
       seen.push(error.code ?? String(error));
     }

@@ -345,3 +345,53 @@ fn other_issuers_claims_are_mapped_and_requirements_hold() {
     let log = Envoy::start(&config, backend.port).unwrap_err();
     assert!(log.contains("issuers[0].principal.roles[0].claim"), "{log}");
 }
+
+#[test]
+fn bound_tokens_need_their_proof() {
+    let signers = signers();
+    let client = Signer::new(Algorithm::ES256);
+    let backend = Backend::start();
+    let envoy = Envoy::start(&config(&signers), backend.port).unwrap();
+    let authority = format!("127.0.0.1:{}", envoy.port);
+    let uri = format!("http://{authority}/nodes/1");
+    let cnf = json!({"cnf": {"jkt": client.jwk.thumbprint()}});
+    let token = signers[2].sign(&claims(&cnf));
+    let certificate = encode_base64url([1; 32]);
+    let other = signers[2].sign(&claims(&json!({"cnf": {"x5t#S256": certificate}})));
+    let ask = |scheme: &str, token: &str, proof: Option<&str>| {
+        let authorization = format!("{scheme} {token}");
+        let mut headers = vec![("authorization", authorization.as_str())];
+        headers.extend(proof.map(|proof| ("dpop", proof)));
+        let response = envoy.request("GET", "/nodes/1?limit=1", &headers);
+        let code = match response.status {
+            200 => String::new(),
+            _ => response.json()["details"]["error"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        };
+        (code, response)
+    };
+    for jti in ["a", "b"] {
+        let good = client.proof(&uri, &token, &json!({}), &json!({"jti": jti}));
+        assert_eq!(ask("DPoP", &token, Some(&good)).0, "");
+    }
+    let good = client.proof(&uri, &token, &json!({}), &json!({"jti": "c"}));
+    let (code, response) = ask("DPoP", &token, None);
+    assert_eq!(code, "dpop_missing");
+    let challenge = response.header("www-authenticate").unwrap();
+    assert!(challenge.starts_with("DPoP realm="), "{challenge}");
+    assert_eq!(ask("Bearer", &token, Some(&good)).0, "dpop_scheme");
+    let elsewhere = client.proof(
+        &format!("http://{authority}/nodes/2"),
+        &token,
+        &json!({}),
+        &json!({}),
+    );
+    assert_eq!(
+        ask("DPoP", &token, Some(&elsewhere)).0,
+        "dpop_target_mismatch"
+    );
+    // This listener has no TLS, so there is no certificate to show.
+    assert_eq!(ask("Bearer", &other, None).0, "certificate_missing");
+}

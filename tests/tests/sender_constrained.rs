@@ -8,18 +8,18 @@
 )]
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tokensmith_engine::binding::{
     CertificateThumbprint, DpopRules, ProofRequest, Replay, ReplayCache,
 };
 use tokensmith_engine::claims::ClaimRules;
 use tokensmith_engine::decide::{Config, Decider, Memory, Outcome, Request};
-use tokensmith_engine::jose::{Algorithm, JwkSet, Limits, decode_base64url, encode_base64url};
+use tokensmith_engine::jose::{Algorithm, JwkSet, Limits, decode_base64url};
 use tokensmith_engine::verify::aws_lc::AwsLc;
 use tokensmith_engine::verify::portable::Portable;
 use tokensmith_engine::verify::{KeyRing, SignatureProvider, Verifier};
 use tokensmith_tests::tokens::{Signer, claims, now};
 
+const TARGET: &str = "https://api.test/nodes";
 const RFC: &str = include_str!("../vectors/rfc.json");
 
 struct Fixture {
@@ -66,7 +66,7 @@ impl Fixture {
 
     /// A good proof for GET /nodes with `header` and `payload` laid over it.
     fn proof(&self, token: &str, header: Value, payload: Value) -> String {
-        proof(&self.client, token, self.now, header, payload)
+        self.client.proof(TARGET, token, &header, &payload)
     }
 
     fn ask(&mut self, scheme: &str, token: &str, dpop: Option<&str>) -> Outcome {
@@ -95,25 +95,6 @@ impl Fixture {
             .decider
             .decide(&request, &self.ring, &mut self.memory, self.now)
     }
-}
-
-fn proof(client: &Signer, token: &str, now: i64, header: Value, payload: Value) -> String {
-    let mut own = json!({
-        "typ": "dpop+jwt", "alg": client.algorithm.name(), "jwk": client.jwk.to_json(),
-    });
-    let mut claims = json!({
-        "htm": "GET", "htu": "https://api.test/nodes", "iat": now, "jti": "proof-1",
-        "ath": encode_base64url(Sha256::digest(token.as_bytes())),
-    });
-    for (base, change) in [(&mut own, header), (&mut claims, payload)] {
-        for (name, value) in change.as_object().unwrap() {
-            base[name] = value.clone();
-        }
-        base.as_object_mut()
-            .unwrap()
-            .retain(|_, value| !value.is_null());
-    }
-    client.sign_with_header(&own, &claims)
 }
 
 fn code(outcome: &Outcome) -> Option<&'static str> {
@@ -200,11 +181,11 @@ fn proofs_that_are_not_for_this_request() {
         let outcome = fixture.ask("DPoP", &token, Some(&proof));
         assert_eq!(code(&outcome), Some(expected), "{header} {payload}");
     }
-    let foreign = proof(&thief, &token, now, json!({}), json!({}));
+    let foreign = thief.proof(TARGET, &token, &json!({}), &json!({}));
     let outcome = fixture.ask("DPoP", &token, Some(&foreign));
     assert_eq!(code(&outcome), Some("dpop_key_mismatch"));
     // The thief's signature under the client's key.
-    let forged = proof(&thief, &token, now, json!({}), json!({}));
+    let forged = thief.proof(TARGET, &token, &json!({}), &json!({}));
     let good = fixture.proof(&token, json!({}), json!({}));
     let (input, _) = good.rsplit_once('.').unwrap();
     let (_, signature) = forged.rsplit_once('.').unwrap();

@@ -1,7 +1,7 @@
 use anyhow::{Result, bail};
 
 use crate::command::{command, output, run};
-use crate::{demo, dependencies, module_imports, test};
+use crate::{demo, dependencies, fuzz, module_imports, test};
 
 /// What has to hold before a change lands.
 pub(crate) fn all() -> Result<()> {
@@ -23,6 +23,7 @@ pub(crate) fn all() -> Result<()> {
     dependencies::check()?;
     test::all()?;
     module_imports::check()?;
+    fuzz::all(fuzz::SECONDS)?;
     demo::run_demo(&["--once"])
 }
 

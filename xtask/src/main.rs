@@ -6,6 +6,7 @@ mod ci;
 mod command;
 mod demo;
 mod dependencies;
+mod fuzz;
 mod module_imports;
 mod setup;
 mod test;
@@ -20,8 +21,9 @@ usage: cargo xtask <task>
   test           set-up, build, and every test
   bench [engine|envoy|wasm]
                  beside what others do, in one run: tables, and JSON in target/bench
+  fuzz [SECONDS] every fuzz target, 60 s each
   advisories     known vulnerabilities of dependencies
-  ci             formatting, lints, dependencies, `test`, module imports, `demo --once`";
+  ci             formatting, lints, dependencies, `test`, module imports, `fuzz`, `demo --once`";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -36,6 +38,10 @@ fn main() -> ExitCode {
         (Some("bench"), Some("engine")) => bench::engine(),
         (Some("bench"), Some("envoy")) => bench::envoy(),
         (Some("bench"), Some("wasm")) => bench::wasm(),
+        (Some("fuzz"), None) => fuzz::all(fuzz::SECONDS),
+        (Some("fuzz"), Some(seconds)) if seconds.parse::<u32>().is_ok() => {
+            fuzz::all(seconds.parse().unwrap_or(fuzz::SECONDS))
+        }
         (Some("advisories"), None) => dependencies::advisories(),
         (Some("test"), None) => test::all(),
         (Some("ci"), None) => ci::all(),

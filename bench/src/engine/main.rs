@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+mod lookups;
 mod policies;
 mod requests;
 mod tokens;
@@ -15,6 +16,7 @@ use tokensmith_bench::Report;
 fn main() {
     let mut report = Report::new("engine");
     tokens::compare(&mut report);
+    lookups::compare(&mut report);
     requests::compare(&mut report);
     policies::compare(&mut report);
     report.write();

@@ -118,7 +118,7 @@ impl DpopRules {
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or(BindingError::ProofKey(JwkError::Unusable))?;
         Ok(ProofJob {
-            key: Arc::new(Key::new(&jwk, provider).map_err(BindingError::ProofKey)?),
+            key: Arc::new(Key::prepare(&jwk, provider).map_err(BindingError::ProofKey)?),
             algorithm: jws.header.algorithm,
             thumbprint,
             jti: jti.to_owned(),

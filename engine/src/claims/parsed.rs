@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use serde_json::{Map, Number, Value};
@@ -17,6 +18,8 @@ pub struct Claims {
     payload: String,
     // Boxed: claims are handed on by value, from the parser to the verified token.
     known: Box<[Option<Known>; KNOWN.len()]>,
+    /// The strings of the known claims that are arrays.
+    texts: Vec<Text>,
     exp: Option<i64>,
     nbf: Option<i64>,
     iat: Option<i64>,
@@ -38,7 +41,7 @@ enum Kind {
 #[derive(Clone, Debug)]
 enum Known {
     Text(Text),
-    Texts(Vec<Text>),
+    Texts(Range<usize>),
     Number(Number),
     /// There, and read from [`Claims::all`] when it is asked for.
     Other,
@@ -79,7 +82,7 @@ impl Claims {
             .map_err(|_| ClaimError::Payload("not UTF-8".to_owned()))?;
         let mut known = Box::new([const { None }; KNOWN.len()]);
         let mut wrong = None;
-        scan_object(&payload, limits, |name, value| {
+        let texts = scan_object(&payload, limits, |name, value| {
             let fitting =
                 slot(name).and_then(|slot| Some((KNOWN.get(slot)?, known.get_mut(slot)?)));
             if let Some(((name, kind), slot)) = fitting {
@@ -93,9 +96,14 @@ impl Claims {
         if let Some(name) = wrong {
             return Err(ClaimError::Type(name));
         }
+        let texts = texts
+            .into_iter()
+            .map(|text| Text::new(&payload, text))
+            .collect();
         let mut claims = Self {
             payload,
             known,
+            texts,
             exp: None,
             nbf: None,
             iat: None,
@@ -200,8 +208,8 @@ impl Claims {
             _ => None,
         };
         let several = match known {
-            Some(Known::Texts(texts)) => Some(texts),
-            _ => None,
+            Some(Known::Texts(range)) => self.texts.get(range.clone()).unwrap_or_default(),
+            _ => &[],
         };
         let other = match slot(name) {
             Some(_) => None,
@@ -209,7 +217,7 @@ impl Claims {
         };
         single
             .into_iter()
-            .chain(several.into_iter().flatten())
+            .chain(several)
             .map(|text| text.of(&self.payload))
             .chain(other.and_then(Value::as_str))
             .chain(
@@ -249,9 +257,8 @@ impl Known {
             (Kind::String | Kind::StringOrStrings, Scanned::Text(text)) => {
                 Some(Known::Text(Text::new(payload, text)))
             }
-            (Kind::StringOrStrings | Kind::Strings, Scanned::Texts(texts)) => {
-                let texts = texts.into_iter().map(|text| Text::new(payload, text));
-                Some(Known::Texts(texts.collect()))
+            (Kind::StringOrStrings | Kind::Strings, Scanned::Texts(range)) => {
+                Some(Known::Texts(range))
             }
             (Kind::Object, Scanned::Object) => Some(Known::Other),
             (Kind::NumericDate, Scanned::Number(number)) => Some(Known::Number(number)),

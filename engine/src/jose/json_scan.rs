@@ -1,6 +1,7 @@
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
@@ -13,8 +14,8 @@ use super::strict_json::Budget;
 pub(crate) enum Scanned<'d> {
     /// A string.
     Text(Cow<'d, str>),
-    /// An array of strings.
-    Texts(Vec<Cow<'d, str>>),
+    /// An array of strings: where they are among all that were found.
+    Texts(Range<usize>),
     /// A number.
     Number(Number),
     /// An object.
@@ -24,7 +25,8 @@ pub(crate) enum Scanned<'d> {
 }
 
 /// Walks a JSON object by the rules of [`super::parse_object`] and hands each member to `member`,
-/// building nothing: most members of a token are only ever checked.
+/// building nothing: most members of a token are only ever checked. The strings of its arrays
+/// come back together.
 ///
 /// # Errors
 /// As [`super::parse_object`].
@@ -32,24 +34,30 @@ pub(crate) fn scan_object<'d>(
     text: &'d str,
     limits: &Limits,
     member: impl FnMut(&str, Scanned<'d>),
-) -> Result<(), String> {
+) -> Result<Vec<Cow<'d, str>>, String> {
     let members = Cell::new(limits.members);
+    let texts = RefCell::new(Vec::with_capacity(8));
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let seed = Object {
         budget: Budget::new(limits.depth, &members),
+        texts: &texts,
         member,
     };
     seed.deserialize(&mut deserializer)
         .and_then(|()| deserializer.end())
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    Ok(texts.into_inner())
 }
 
-struct Object<'a, F> {
+type Texts<'de> = RefCell<Vec<Cow<'de, str>>>;
+
+struct Object<'a, 'de, F> {
     budget: Budget<'a>,
+    texts: &'a Texts<'de>,
     member: F,
 }
 
-impl<'de, F: FnMut(&str, Scanned<'de>)> DeserializeSeed<'de> for Object<'_, F> {
+impl<'de, F: FnMut(&str, Scanned<'de>)> DeserializeSeed<'de> for Object<'_, 'de, F> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -57,7 +65,7 @@ impl<'de, F: FnMut(&str, Scanned<'de>)> DeserializeSeed<'de> for Object<'_, F> {
     }
 }
 
-impl<'de, F: FnMut(&str, Scanned<'de>)> Visitor<'de> for Object<'_, F> {
+impl<'de, F: FnMut(&str, Scanned<'de>)> Visitor<'de> for Object<'_, 'de, F> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,8 +73,11 @@ impl<'de, F: FnMut(&str, Scanned<'de>)> Visitor<'de> for Object<'_, F> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, access: A) -> Result<(), A::Error> {
-        let inner = self.budget.deeper()?;
-        members(access, self.budget, Walk(inner), 32, |name, value| {
+        let inner = Walk {
+            budget: self.budget.deeper()?,
+            texts: self.texts,
+        };
+        members(access, self.budget, inner, 32, |name, value| {
             (self.member)(name, value);
         })
     }
@@ -74,9 +85,12 @@ impl<'de, F: FnMut(&str, Scanned<'de>)> Visitor<'de> for Object<'_, F> {
 
 /// Any value; what is in objects, and in arrays that are not of strings, is walked and dropped.
 #[derive(Clone, Copy)]
-struct Walk<'a>(Budget<'a>);
+struct Walk<'a, 'de> {
+    budget: Budget<'a>,
+    texts: &'a Texts<'de>,
+}
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
+impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
     type Value = Scanned<'de>;
 
     fn deserialize<D: serde::Deserializer<'de>>(
@@ -87,7 +101,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+impl<'de> Visitor<'de> for Walk<'_, 'de> {
     type Value = Scanned<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,29 +141,43 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Scanned<'de>, A::Error> {
-        let inner = Walk(self.0.deeper()?);
-        let mut texts = Some(Vec::new());
+        let inner = self.deeper()?;
+        let start = self.texts.borrow().len();
+        let mut all = true;
         while let Some(element) = access.next_element_seed(inner)? {
-            self.0.count()?;
-            match (element, &mut texts) {
-                (Scanned::Text(text), Some(texts)) => texts.push(text),
-                _ => texts = None,
+            self.budget.count()?;
+            match element {
+                Scanned::Text(text) if all => self.texts.borrow_mut().push(text),
+                _ => all = false,
             }
         }
-        Ok(texts.map_or(Scanned::Other, Scanned::Texts))
+        let mut texts = self.texts.borrow_mut();
+        if all {
+            return Ok(Scanned::Texts(start..texts.len()));
+        }
+        texts.truncate(start);
+        Ok(Scanned::Other)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Scanned<'de>, A::Error> {
-        let inner = Walk(self.0.deeper()?);
-        members(access, self.0, inner, 0, |_, _| {})?;
+        let start = self.texts.borrow().len();
+        members(access, self.budget, self.deeper()?, 0, |_, _| {})?;
+        self.texts.borrow_mut().truncate(start);
         Ok(Scanned::Object)
+    }
+}
+
+impl Walk<'_, '_> {
+    fn deeper<E: Error>(self) -> Result<Self, E> {
+        let budget = self.budget.deeper()?;
+        Ok(Self { budget, ..self })
     }
 }
 
 fn members<'de, A: MapAccess<'de>>(
     mut access: A,
     budget: Budget<'_>,
-    inner: Walk<'_>,
+    inner: Walk<'_, 'de>,
     capacity: usize,
     mut member: impl FnMut(&str, Scanned<'de>),
 ) -> Result<(), A::Error> {
@@ -255,19 +283,22 @@ mod tests {
     #[test]
     fn hands_over_what_it_found() {
         let mut found = Vec::new();
-        let text = r#"{"a":"x","b":["y","\n"],"c":["y",1],"d":7,"e":null,"f":{"a":1}}"#;
-        scan_object(text, &Limits::default(), |name, value| {
+        let text =
+            r#"{"a":"x","z":{"y":["v"]},"b":["y","\n"],"c":["y",1],"d":7,"e":null,"g":["w"]}"#;
+        let texts = scan_object(text, &Limits::default(), |name, value| {
             found.push((name.to_owned(), value));
         })
         .unwrap();
         let expected = [
             ("a", Scanned::Text("x".into())),
-            ("b", Scanned::Texts(vec!["y".into(), "\n".into()])),
+            ("z", Scanned::Object),
+            ("b", Scanned::Texts(0..2)),
             ("c", Scanned::Other),
             ("d", Scanned::Number(7.into())),
             ("e", Scanned::Other),
-            ("f", Scanned::Object),
+            ("g", Scanned::Texts(2..3)),
         ];
+        assert_eq!(texts, ["y", "\n", "w"]);
         assert_eq!(
             found,
             expected.map(|(name, value)| (name.to_owned(), value))

@@ -59,7 +59,7 @@ impl KeyRing {
     pub fn insert(&mut self, issuer: &str, set: &JwkSet, provider: &dyn SignatureProvider) {
         let mut keys = IssuerKeys::default();
         for jwk in &set.keys {
-            match Key::new(jwk, provider) {
+            match Key::prepare(jwk, provider) {
                 Ok(key) => keys.insert(Arc::new(key)),
                 Err(error) => keys.rejected.push(RejectedKey {
                     issuer: issuer.to_owned(),
@@ -128,7 +128,11 @@ impl IssuerKeys {
 }
 
 impl Key {
-    pub(crate) fn new(jwk: &Jwk, provider: &dyn SignatureProvider) -> Result<Self, JwkError> {
+    /// Prepares one key.
+    ///
+    /// # Errors
+    /// [`JwkError::Unusable`] when the provider refuses it.
+    pub fn prepare(jwk: &Jwk, provider: &dyn SignatureProvider) -> Result<Self, JwkError> {
         Ok(Self {
             kid: jwk
                 .kid()

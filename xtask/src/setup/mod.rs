@@ -37,6 +37,12 @@ pub(crate) fn wrk() -> Result<PathBuf> {
     debian::program("wrk", "wrk")
 }
 
+/// The program that builds and runs fuzz targets.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    debian::program("g++", "g++")?;
+    cargo_tool::install("cargo-fuzz", "0.13.2", "cargo-fuzz")
+}
+
 /// The program that checks licences, sources and advisories of dependencies.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
     cargo_tool::install("cargo-deny", "0.20.2", "cargo-deny")
