@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 const SOURCES: [&str; 14] = [
-    "engine/src/authz/compiled.rs",
+    "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
     "engine/src/claims/error.rs",
     "engine/src/decide/config.rs",

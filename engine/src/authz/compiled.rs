@@ -1,91 +1,62 @@
-use hashbrown::HashMap;
-use thiserror::Error;
+use std::sync::Arc;
 
-use super::Decision;
-use super::roles::RoleClosure;
-use crate::policy::{Effect, MatchTerm, Model, Rules};
+use super::clause::Clause;
+use super::evaluate::Scope;
+use super::first_rows::FirstRows;
+use super::index::Index;
+use super::node::Node;
+use super::options::CompileOptions;
+use super::role_graph::RoleGraph;
+use super::rows::Rows;
+use super::symbols::Symbols;
+use super::value::RequestValue;
+use super::{AuthzError, Decision, build};
+use crate::policy::{Effect, Model, Origin, PolicyError, Rules};
 use crate::principal::Principal;
 
-/// Model and rules as an index: a decision costs a few hash look-ups, however many rules there
-/// are, and allocates nothing.
+/// The most values a request has.
+pub(super) const VALUES: usize = 8;
+
+/// Model and rules as an index: a decision costs a few look-ups, however many rules there are,
+/// and allocates nothing. Immutable: a change of policy is another one.
 #[derive(Debug)]
 pub struct CompiledPolicy {
-    version: String,
-    request_fields: usize,
-    effect: Effect,
-    terms: Vec<MatchTerm>,
-    symbols: HashMap<Box<str>, u32>,
-    rows: HashMap<RowKey, RowEffects>,
-    roles: RoleClosure,
-    row_count: usize,
+    pub(super) version: String,
+    pub(super) matchers: Vec<Matcher>,
+    pub(super) symbols: Symbols,
+    pub(super) graphs: Vec<RoleGraph>,
+    /// The rows of each kind.
+    pub(super) tables: Vec<Rows>,
+    /// Where each row of the rules is.
+    pub(super) origins: Vec<Origin>,
+    pub(super) sources: Vec<Arc<str>>,
+    /// The kinds of rows and their fields.
+    pub(super) kinds: Vec<(String, Vec<String>)>,
 }
 
-/// Why a request could not be evaluated. Never an allow.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum AuthzError {
-    /// Not as many values as the request definition has fields.
-    #[error("request has {found} values, the model needs {expected}")]
-    RequestSize {
-        /// Fields of the request definition.
-        expected: usize,
-        /// Values given.
-        found: usize,
-    },
-}
-
-impl AuthzError {
-    /// A stable identifier for logs, metrics and documentation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            AuthzError::RequestSize { .. } => "request_size",
-        }
-    }
-}
-
-/// One symbol for each term of the matcher, in the terms' order; models have at most 8.
-type RowKey = [u32; 8];
-
-#[derive(Clone, Copy, Debug, Default)]
-struct RowEffects {
-    allow: bool,
-    deny: bool,
+/// A matcher and what it goes with.
+#[derive(Debug)]
+pub(super) struct Matcher {
+    pub(super) key: String,
+    pub(super) request_fields: usize,
+    pub(super) request_names: Vec<String>,
+    pub(super) table: usize,
+    pub(super) effect: Effect,
+    pub(super) node: Node,
+    pub(super) mentions_policy: bool,
+    pub(super) evaluates: bool,
+    pub(super) clauses: Vec<(Clause, Index)>,
 }
 
 impl CompiledPolicy {
     /// Compiles parsed texts; [`crate::policy::compile`] does both steps.
-    pub(crate) fn new(model: &Model, rules: &Rules, version: String) -> Self {
-        let mut symbols = Symbols::default();
-        let mut rows: HashMap<RowKey, RowEffects> = HashMap::with_capacity(rules.rows.len());
-        for row in &rules.rows {
-            let mut key = RowKey::default();
-            for (slot, term) in key.iter_mut().zip(&model.terms) {
-                let (MatchTerm::Equal { policy, .. } | MatchTerm::Role { policy, .. }) = term;
-                let value = row
-                    .values
-                    .get(*policy)
-                    .map(String::as_str)
-                    .unwrap_or_default();
-                *slot = symbols.intern(value);
-            }
-            let effects = rows.entry(key).or_default();
-            effects.allow |= !row.deny;
-            effects.deny |= row.deny;
-        }
-        let links: Vec<(u32, u32)> = rules
-            .groupings
-            .iter()
-            .map(|(member, role)| (symbols.intern(member), symbols.intern(role)))
-            .collect();
-        Self {
-            version,
-            request_fields: model.request.len(),
-            effect: model.effect,
-            terms: model.terms.clone(),
-            rows,
-            roles: RoleClosure::new(&links),
-            symbols: symbols.0,
-            row_count: rules.rows.len(),
-        }
+    pub(crate) fn new(
+        model: &Model,
+        rules: &Rules,
+        version: String,
+        options: &CompileOptions,
+    ) -> Result<Self, PolicyError> {
+        build::build(model, rules, version, options)
     }
 
     /// The policy version, see [`crate::policy::policy_version`].
@@ -93,20 +64,44 @@ impl CompiledPolicy {
         &self.version
     }
 
-    /// How many values a request has.
+    /// How many values a request of the matcher `m` has.
     pub fn request_fields(&self) -> usize {
-        self.request_fields
+        self.matchers
+            .first()
+            .map_or(0, |matcher| matcher.request_fields)
+    }
+
+    /// The names of those values.
+    pub fn request_names(&self) -> &[String] {
+        self.matchers
+            .first()
+            .map(|matcher| matcher.request_names.as_slice())
+            .unwrap_or_default()
     }
 
     /// How many policy rows were loaded, repeated ones included.
     pub fn row_count(&self) -> usize {
-        self.row_count
+        self.origins.len()
     }
 
-    /// Casbin's `enforce`: whether the policy allows the request values.
+    /// The bytes that rows, roles and indexes take, roughly.
+    pub fn bytes(&self) -> usize {
+        let tables: usize = self.tables.iter().map(Rows::bytes).sum();
+        let graphs: usize = self.graphs.iter().map(RoleGraph::bytes).sum();
+        let indexes: usize = self
+            .matchers
+            .iter()
+            .flat_map(|matcher| &matcher.clauses)
+            .map(|(_, index)| index.bytes())
+            .sum();
+        let origins = self.origins.capacity() * size_of::<Origin>();
+        self.symbols.bytes() + tables + graphs + indexes + origins
+    }
+
+    /// Casbin's `enforce`: whether the policy allows a request of names.
     ///
     /// # Errors
-    /// [`AuthzError::RequestSize`].
+    /// [`AuthzError`].
     ///
     /// ```
     /// let policy = tokensmith_engine::policy::compile_baseline().unwrap();
@@ -114,19 +109,47 @@ impl CompiledPolicy {
     /// assert_eq!(policy.enforce(&["role:viewer", "metadata:nodes", "delete"]), Ok(false));
     /// ```
     pub fn enforce(&self, request: &[&str]) -> Result<bool, AuthzError> {
-        if request.len() != self.request_fields {
-            return Err(AuthzError::RequestSize {
-                expected: self.request_fields,
-                found: request.len(),
-            });
+        let mut values = [RequestValue::Text(""); VALUES];
+        for (value, text) in values.iter_mut().zip(request) {
+            *value = RequestValue::Text(text);
         }
-        let mut effects = RowEffects::default();
-        self.collect(request, 0, RowKey::default(), &mut effects);
-        Ok(match self.effect {
-            Effect::AllowOverride => effects.allow,
-            Effect::DenyOverride => !effects.deny,
-            Effect::AllowAndDeny => effects.allow && !effects.deny,
-        })
+        let values = values
+            .get(..request.len())
+            .ok_or_else(|| self.wrong_size(request.len()))?;
+        self.evaluate(values)
+    }
+
+    /// As [`CompiledPolicy::enforce`], for requests with attributes.
+    ///
+    /// # Errors
+    /// [`AuthzError`].
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tokensmith_engine::policy::{Source, compile};
+    /// let model = "[request_definition]\nr = sub, obj\n[policy_definition]\np = sub\n\
+    ///     [policy_effect]\ne = some(where (p.eft == allow))\n[matchers]\nm = r.sub.Name == r.obj.Owner";
+    /// let policy = compile(Source { name: "model.conf", text: model }, &[]).unwrap();
+    /// let (alice, hers) = (json!({"Name": "alice"}), json!({"Owner": "alice"}));
+    /// assert_eq!(policy.evaluate(&[(&alice).into(), (&hers).into()]), Ok(true));
+    /// ```
+    pub fn evaluate(&self, request: &[RequestValue<'_>]) -> Result<bool, AuthzError> {
+        self.evaluate_in("", request)
+    }
+
+    /// As [`CompiledPolicy::evaluate`], by the matcher `m<context>` and its request, policy and
+    /// effect; the context is empty or a number, as `2`.
+    ///
+    /// # Errors
+    /// [`AuthzError`].
+    pub fn evaluate_in(
+        &self,
+        context: &str,
+        request: &[RequestValue<'_>],
+    ) -> Result<bool, AuthzError> {
+        let (number, matcher) = self.matcher(context)?;
+        let (first, effect) = self.first_rows(number, matcher, request)?;
+        Ok(first.allows(effect))
     }
 
     /// Whether `principal` may do `action` on `object`: allowed when any of its subjects is.
@@ -151,48 +174,99 @@ impl CompiledPolicy {
         decision
     }
 
-    fn collect(&self, request: &[&str], depth: usize, key: RowKey, effects: &mut RowEffects) {
-        let Some(term) = self.terms.get(depth) else {
-            if let Some(found) = self.rows.get(&key) {
-                effects.allow |= found.allow;
-                effects.deny |= found.deny;
-            }
-            return;
-        };
-        let (MatchTerm::Equal { request: field, .. } | MatchTerm::Role { request: field, .. }) =
-            *term;
-        // A value that no rule mentions can match no rule.
-        let Some(symbol) = request
-            .get(field)
-            .and_then(|value| self.symbols.get(*value))
-        else {
-            return;
-        };
-        let mut descend = |symbol: u32| {
-            let mut key = key;
-            if let Some(slot) = key.get_mut(depth) {
-                *slot = symbol;
-                self.collect(request, depth + 1, key, effects);
-            }
-        };
-        match (term, self.roles.of(*symbol)) {
-            (MatchTerm::Role { .. }, Some(roles)) => roles.iter().copied().for_each(descend),
-            _ => descend(*symbol),
+    pub(super) fn matcher(&self, context: &str) -> Result<(usize, &Matcher), AuthzError> {
+        self.matchers
+            .iter()
+            .enumerate()
+            .find(|(_, matcher)| matcher.key.get(1..) == Some(context))
+            .ok_or_else(|| AuthzError::Context(format!("m{context}")))
+    }
+
+    pub(super) fn scope<'s>(
+        &'s self,
+        number: usize,
+        rows: &'s Rows,
+        request: &'s [RequestValue<'s>],
+    ) -> Scope<'s> {
+        Scope {
+            symbols: &self.symbols,
+            graphs: &self.graphs,
+            rows,
+            matcher: number,
+            request,
+            row: None,
         }
     }
-}
 
-#[derive(Default)]
-struct Symbols(HashMap<Box<str>, u32>);
+    /// Whether rows are looked at; without any, and for a matcher that asks for none, Casbin
+    /// evaluates the matcher once, with empty policy values.
+    pub(super) fn looks_at_rows(&self, matcher: &Matcher) -> bool {
+        let rows = self.tables.get(matcher.table).map_or(0, Rows::len);
+        rows > 0 && matcher.mentions_policy
+    }
 
-impl Symbols {
-    fn intern(&mut self, value: &str) -> u32 {
-        if let Some(symbol) = self.0.get(value) {
-            return *symbol;
+    /// The answer where no rows are looked at, as if one row had matched or none.
+    pub(super) fn without_rows<'s>(
+        &'s self,
+        matcher: &'s Matcher,
+        scope: &Scope<'s>,
+    ) -> Result<FirstRows, AuthzError> {
+        if matcher.evaluates && scope.rows.len() == 0 {
+            return Err(AuthzError::NoRows);
         }
-        // 0 is the filler of unused slots.
-        let symbol = self.0.len() as u32 + 1;
-        self.0.insert(value.into(), symbol);
-        symbol
+        let mut first = FirstRows::default();
+        let value = scope.evaluate(&matcher.node)?;
+        match value {
+            super::value::Value::Bool(true) => first.add(0, false),
+            super::value::Value::Bool(false) => {}
+            other => return Err(AuthzError::Result(other.type_name())),
+        }
+        Ok(first)
+    }
+
+    pub(super) fn check_size(
+        &self,
+        matcher: &Matcher,
+        request: &[RequestValue<'_>],
+    ) -> Result<(), AuthzError> {
+        if request.len() == matcher.request_fields {
+            return Ok(());
+        }
+        Err(AuthzError::RequestSize {
+            expected: matcher.request_fields,
+            found: request.len(),
+        })
+    }
+
+    fn first_rows(
+        &self,
+        number: usize,
+        matcher: &Matcher,
+        request: &[RequestValue<'_>],
+    ) -> Result<(FirstRows, Effect), AuthzError> {
+        self.check_size(matcher, request)?;
+        let effect = matcher.effect;
+        let Some(rows) = self.tables.get(matcher.table) else {
+            return Ok((FirstRows::default(), effect));
+        };
+        let scope = self.scope(number, rows, request);
+        if !self.looks_at_rows(matcher) {
+            return Ok((self.without_rows(matcher, &scope)?, effect));
+        }
+        let mut first = FirstRows::default();
+        for (clause, index) in &matcher.clauses {
+            index.find(clause, &scope, effect, &mut first)?;
+            if first.is_decided(effect) {
+                break;
+            }
+        }
+        Ok((first, effect))
+    }
+
+    fn wrong_size(&self, found: usize) -> AuthzError {
+        AuthzError::RequestSize {
+            expected: self.request_fields(),
+            found,
+        }
     }
 }

@@ -46,6 +46,14 @@ pub enum PolicyError {
         /// The section.
         section: &'static str,
     },
+    /// A compile option names what does not exist.
+    #[error("`{field}`: {message}")]
+    Option {
+        /// The option.
+        field: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A size limit is exceeded.
     #[error("{name}: policy is larger than the limit of {limit}")]
     TooLarge {
@@ -64,6 +72,7 @@ impl PolicyError {
             PolicyError::Unsupported { .. } => "policy_unsupported",
             PolicyError::MissingSection { .. } => "policy_section_missing",
             PolicyError::TooLarge { .. } => "policy_too_large",
+            PolicyError::Option { .. } => "policy_option",
         }
     }
 }

@@ -1,18 +1,24 @@
 //! Policy text: Casbin model and rules, the baseline, and the policy version.
 
 mod baseline;
+mod csv;
+mod effect;
 mod error;
 mod model;
 mod rules;
+mod sections;
 mod version;
 
 pub use baseline::{BASELINE_MODEL, baseline_rules};
+pub use effect::Effect;
 pub use error::{Location, PolicyError};
-pub use model::{Effect, MatchTerm, Model};
-pub use rules::{Row, Rules};
+pub(crate) use model::Definition;
+pub use model::Model;
+pub use rules::Rules;
+pub(crate) use rules::{Link, Origin, Row};
 pub use version::policy_version;
 
-use crate::authz::CompiledPolicy;
+use crate::authz::{CompileOptions, CompiledPolicy};
 
 /// One policy text and the name it is called by in errors, usually a file's path.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +45,25 @@ pub struct Source<'s> {
 /// assert!(compile(model, &[rules]).unwrap_err().to_string().starts_with("policy.csv:1:1: "));
 /// ```
 pub fn compile(model: Source<'_>, sources: &[Source<'_>]) -> Result<CompiledPolicy, PolicyError> {
+    compile_with(model, sources, &CompileOptions::default())
+}
+
+/// As [`compile`], with what Casbin takes from code.
+///
+/// # Errors
+/// [`PolicyError`]; [`PolicyError::Option`] for a relation or function that does not exist.
+pub fn compile_with(
+    model: Source<'_>,
+    sources: &[Source<'_>],
+    options: &CompileOptions,
+) -> Result<CompiledPolicy, PolicyError> {
     let model = Model::parse(model)?;
+    options
+        .check(model.roles.iter().map(|role| role.key.as_str()))
+        .map_err(|(field, message)| PolicyError::Option { field, message })?;
     let rules = Rules::parse(sources, &model)?;
-    let version = policy_version(&model, &rules);
-    Ok(CompiledPolicy::new(&model, &rules, version))
+    let version = policy_version(&model, &rules, options);
+    CompiledPolicy::new(&model, &rules, version, options)
 }
 
 /// The baseline policy, compiled.

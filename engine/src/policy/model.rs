@@ -1,297 +1,269 @@
+use super::effect::Effect;
+use super::sections::{Entry, sections};
 use super::{Location, PolicyError, Source};
+use crate::authz::matcher::{self, Expr};
 
-const MODEL_BYTES: usize = 64 * 1024;
 /// More fields than any published Casbin model has.
-const FIELDS: usize = 8;
+pub(super) const FIELDS: usize = 8;
+/// The most definitions of one kind.
+const DEFINITIONS: u32 = 9;
 
-/// A Casbin model of the kind the compiler indexes: a conjunction of equalities and of `g()`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A Casbin model.
+#[derive(Clone, Debug)]
 pub struct Model {
-    /// Request fields, in order.
-    pub request: Vec<String>,
-    /// Policy fields, in order, without `eft`.
-    pub policy: Vec<String>,
-    /// Position of `eft` among the policy row's values, when the definition has it.
-    pub effect_column: Option<usize>,
-    /// Whether the model defines the role relation `g`.
-    pub has_roles: bool,
-    /// How matching rows decide.
-    pub effect: Effect,
-    /// The matcher's terms; all have to hold.
-    pub terms: Vec<MatchTerm>,
+    pub(crate) requests: Vec<Definition>,
+    pub(crate) policies: Vec<Definition>,
+    pub(crate) roles: Vec<RoleDefinition>,
+    pub(crate) effects: Vec<Named<Effect>>,
+    pub(crate) matchers: Vec<Named<Expr>>,
 }
 
-/// `policy_effect`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// `some(where (p.eft == allow))`.
-    AllowOverride,
-    /// `!some(where (p.eft == deny))`.
-    DenyOverride,
-    /// `some(where (p.eft == allow)) && !some(where (p.eft == deny))`.
-    AllowAndDeny,
+/// The fields of a kind of request or row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Definition {
+    /// `r`, `p`, `r2`...
+    pub(crate) key: String,
+    /// In order.
+    pub(crate) fields: Vec<String>,
+    pub(crate) at: Location,
 }
 
-/// One term of the matcher: positions of the request and the policy field it compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MatchTerm {
-    /// `r.x == p.y`.
-    Equal {
-        /// Position of the request field.
-        request: usize,
-        /// Position of the policy field.
-        policy: usize,
-    },
-    /// `g(r.x, p.y)`.
-    Role {
-        /// Position of the request field.
-        request: usize,
-        /// Position of the policy field.
-        policy: usize,
-    },
+/// A role relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RoleDefinition {
+    /// `g`, `g2`...
+    pub(crate) key: String,
+    /// 2, or 3 with a domain.
+    pub(crate) places: usize,
 }
 
-struct Entry<'s> {
-    section: &'s str,
-    key: &'s str,
-    value: &'s str,
-    at: Location,
+/// An effect or a matcher, with its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Named<T> {
+    /// `e`, `m`, `e2`...
+    pub(crate) key: String,
+    pub(crate) value: T,
+    /// Where the value begins.
+    pub(crate) at: Location,
 }
 
 impl Model {
     /// Parses a `model.conf`.
     ///
     /// # Errors
-    /// [`PolicyError`]; what Casbin allows and this compiler does not is
-    /// [`PolicyError::Unsupported`], never a different answer.
+    /// [`PolicyError`] with file, line and column; what Casbin allows and this compiler does not
+    /// is [`PolicyError::Unsupported`], never a different answer.
     pub fn parse(source: Source<'_>) -> Result<Self, PolicyError> {
-        if source.text.len() > MODEL_BYTES {
-            return Err(PolicyError::TooLarge {
-                name: source.name.to_owned(),
-                limit: "64 KiB",
-            });
-        }
-        let entries = entries(source)?;
-        let find = |section: &'static str, key: &str| {
-            entries
+        let entries = sections(source)?;
+        let of = |section: &'static str| {
+            let found: Vec<&Entry> = entries
                 .iter()
-                .find(|entry| entry.section == section && entry.key == key)
+                .filter(|entry| entry.section == section)
+                .collect();
+            numbered(&found).map(|()| found)
         };
-        let required = |section: &'static str, key: &str| {
-            find(section, key).ok_or_else(|| PolicyError::MissingSection {
-                model: source.name.to_owned(),
-                section,
-            })
-        };
-        let request = fields(required("request_definition", "r")?)?;
-        let mut policy = fields(required("policy_definition", "p")?)?;
-        let effect_column = policy.iter().position(|field| field == "eft");
-        if let Some(column) = effect_column {
-            if column + 1 != policy.len() {
-                return Err(unsupported(
-                    required("policy_definition", "p")?,
-                    "`eft` must be the last policy field",
-                ));
+        let required = |section: &'static str| {
+            let found = of(section)?;
+            if found.is_empty() {
+                return Err(PolicyError::MissingSection {
+                    model: source.name.to_owned(),
+                    section,
+                });
             }
-            policy.pop();
-        }
-        let has_roles = match find("role_definition", "g") {
-            None => false,
-            Some(entry) => {
-                if fields(entry)?.len() != 2 {
-                    return Err(unsupported(entry, "only `g = _, _` is supported"));
-                }
-                true
-            }
+            Ok(found)
         };
-        let effect = effect(required("policy_effect", "e")?)?;
-        let matcher = required("matchers", "m")?;
-        let terms = matcher
-            .value
-            .split("&&")
-            .map(|text| {
-                term(text, &request, &policy, has_roles).map_err(|why| unsupported(matcher, &why))
+        let requests = definitions(&required("request_definition")?)?;
+        let policies = definitions(&required("policy_definition")?)?;
+        let effects = required("policy_effect")?
+            .into_iter()
+            .map(|entry| {
+                Ok(Named {
+                    key: entry.key.clone(),
+                    value: Effect::parse(&entry.value, &entry.at)?,
+                    at: entry.at.clone(),
+                })
             })
+            .collect::<Result<Vec<_>, PolicyError>>()?;
+        let matchers = required("matchers")?
+            .into_iter()
+            .map(matcher)
             .collect::<Result<Vec<_>, _>>()?;
-        let position = |term: &MatchTerm| match term {
-            MatchTerm::Equal { policy, .. } | MatchTerm::Role { policy, .. } => *policy,
+        let roles = of("role_definition")?
+            .into_iter()
+            .map(role)
+            .collect::<Result<Vec<_>, _>>()?;
+        let model = Self {
+            requests,
+            policies,
+            roles,
+            effects,
+            matchers,
         };
-        let compared_twice = terms.iter().enumerate().any(|(index, term)| {
-            terms
-                .iter()
-                .skip(index + 1)
-                .any(|other| position(other) == position(term))
-        });
-        if compared_twice {
-            return Err(unsupported(
-                matcher,
-                "a policy field may be compared only once",
-            ));
+        model.check()?;
+        Ok(model)
+    }
+
+    pub(crate) fn role(&self, key: &str) -> Option<&RoleDefinition> {
+        self.roles.iter().find(|own| own.key == key)
+    }
+
+    /// Each matcher has a request, a policy and an effect of its number.
+    fn check(&self) -> Result<(), PolicyError> {
+        for matcher in &self.matchers {
+            let number = matcher.key.trim_start_matches('m');
+            let missing = [("r", &self.requests), ("p", &self.policies)]
+                .into_iter()
+                .find(|(kind, own)| {
+                    !own.iter()
+                        .any(|definition| definition.key == format!("{kind}{number}"))
+                })
+                .map(|(kind, _)| kind)
+                .or_else(|| {
+                    let key = format!("e{number}");
+                    (!self.effects.iter().any(|own| own.key == key)).then_some("e")
+                });
+            if let Some(kind) = missing {
+                let at = Location {
+                    column: 1,
+                    ..matcher.at.clone()
+                };
+                return Err(PolicyError::Syntax {
+                    at,
+                    message: format!(
+                        "matcher `{}` needs `{kind}{number}`, which is not defined",
+                        matcher.key
+                    ),
+                });
+            }
         }
-        Ok(Self {
-            request,
-            policy,
-            effect_column,
-            has_roles,
-            effect,
-            terms,
-        })
+        let subject_priority = self
+            .effects
+            .iter()
+            .find(|effect| effect.value == Effect::SubjectPriority);
+        match subject_priority {
+            Some(effect) if self.role("g").is_none() => Err(PolicyError::Syntax {
+                at: effect.at.clone(),
+                message: "`subjectPriority` needs the role relation `g`".to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
-fn entries(source: Source<'_>) -> Result<Vec<Entry<'_>>, PolicyError> {
-    const KNOWN: [(&str, &str); 5] = [
-        ("request_definition", "r"),
-        ("policy_definition", "p"),
-        ("role_definition", "g"),
-        ("policy_effect", "e"),
-        ("matchers", "m"),
-    ];
-    let mut section = "";
-    let mut found: Vec<Entry<'_>> = Vec::new();
-    let text = source.text.strip_prefix('\u{feff}').unwrap_or(source.text);
-    for (index, raw) in text.lines().enumerate() {
-        let line = raw.split(['#', ';']).next().unwrap_or_default().trim();
-        if line.is_empty() {
-            continue;
-        }
-        let at = Location {
-            source: source.name.to_owned(),
-            line: index + 1,
-            column: raw
-                .chars()
-                .take_while(|character| character.is_whitespace())
-                .count()
-                + 1,
-        };
-        let syntax = |message: String| PolicyError::Syntax {
-            at: at.clone(),
-            message,
-        };
-        if let Some(name) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            section = name.trim();
-            if !KNOWN.iter().any(|(known, _)| *known == section) {
-                return Err(syntax(format!("unknown section `{section}`")));
+impl Definition {
+    pub(crate) fn position(&self, field: &str) -> Option<usize> {
+        self.fields.iter().position(|own| own == field)
+    }
+}
+
+/// Keys are the section's letter, alone first, then 2, 3 and so on.
+fn numbered(entries: &[&Entry]) -> Result<(), PolicyError> {
+    for entry in entries {
+        let letter = entry.key.get(..1).unwrap_or_default();
+        let number = entry.key.get(1..).unwrap_or_default();
+        let before = match number.parse::<u32>() {
+            _ if number.is_empty() => continue,
+            Ok(2) => letter.to_owned(),
+            Ok(own) if own <= DEFINITIONS && !number.starts_with('0') => {
+                format!("{letter}{}", own - 1)
             }
-            continue;
-        }
-        let Some((key, value)) = line.split_once('=') else {
-            return Err(syntax(format!(
-                "expected `[section]` or `key = value`, found `{line}`"
-            )));
+            _ => {
+                return Err(PolicyError::Syntax {
+                    at: entry.key_at.clone(),
+                    message: format!(
+                        "`{}` is not a key: expected `{letter}` or `{letter}2` to `{letter}{DEFINITIONS}`",
+                        entry.key
+                    ),
+                });
+            }
         };
-        let (key, value) = (key.trim(), value.trim());
-        if section.is_empty() {
-            return Err(syntax(format!("`{key}` is outside of any section")));
+        // Casbin stops reading a section at the first number that is not there.
+        if !entries.iter().any(|other| other.key == before) {
+            return Err(PolicyError::Syntax {
+                at: entry.key_at.clone(),
+                message: format!("`{}` without `{before}`", entry.key),
+            });
         }
-        if found
-            .iter()
-            .any(|entry| entry.section == section && entry.key == key)
+    }
+    Ok(())
+}
+
+fn definitions(entries: &[&Entry]) -> Result<Vec<Definition>, PolicyError> {
+    entries
+        .iter()
+        .map(|entry| {
+            Ok(Definition {
+                key: entry.key.clone(),
+                fields: fields(entry)?,
+                at: entry.at.clone(),
+            })
+        })
+        .collect()
+}
+
+fn fields(entry: &Entry) -> Result<Vec<String>, PolicyError> {
+    let mut found: Vec<String> = Vec::new();
+    let mut offset = 0;
+    for part in entry.value.split(',') {
+        let lead = part.chars().take_while(|own| own.is_whitespace()).count();
+        let at = entry.at_character(offset + lead);
+        offset += part.chars().count() + 1;
+        let field = part.trim();
+        let is_name = |own: char| own.is_ascii_alphanumeric() || own == '_';
+        let message = if field.is_empty() {
+            "a field has no name".to_owned()
+        } else if !field.chars().all(is_name) || field.starts_with(|own: char| own.is_ascii_digit())
         {
-            return Err(syntax(format!(
-                "`{key}` is defined twice in section `{section}`"
-            )));
-        }
-        let entry = Entry {
-            section,
-            key,
-            value,
-            at: at.clone(),
+            format!("`{field}` is not a field name: letters, digits and `_` are")
+        } else if found.iter().any(|own| own == field) {
+            format!("field `{field}` is defined twice")
+        } else if found.len() == FIELDS {
+            format!("more than {FIELDS} fields")
+        } else {
+            found.push(field.to_owned());
+            continue;
         };
-        if !KNOWN.contains(&(section, key)) {
-            return Err(unsupported(
-                &entry,
-                &format!("`{key}` in section `{section}` is not supported"),
-            ));
-        }
-        found.push(entry);
+        return Err(PolicyError::Syntax { at, message });
     }
     Ok(found)
 }
 
-fn unsupported(entry: &Entry<'_>, message: &str) -> PolicyError {
-    PolicyError::Unsupported {
-        at: entry.at.clone(),
-        message: message.to_owned(),
-    }
-}
-
-fn fields(entry: &Entry<'_>) -> Result<Vec<String>, PolicyError> {
-    let fields: Vec<String> = entry
-        .value
-        .split(',')
-        .map(|field| field.trim().to_owned())
-        .collect();
-    let duplicate = fields.iter().enumerate().any(|(index, field)| {
-        field != "_" && fields.iter().skip(index + 1).any(|other| other == field)
-    });
-    if fields.len() > FIELDS || duplicate || fields.iter().any(String::is_empty) {
-        return Err(PolicyError::Syntax {
+fn role(entry: &Entry) -> Result<RoleDefinition, PolicyError> {
+    let places: Vec<&str> = entry.value.split(',').map(str::trim).collect();
+    if entry.value.contains('(') {
+        return Err(PolicyError::Unsupported {
             at: entry.at.clone(),
-            message: format!(
-                "expected 1 to {FIELDS} different field names, found `{}`",
-                entry.value
-            ),
+            message: "conditional roles are not supported".to_owned(),
         });
     }
-    Ok(fields)
+    if places.len() < 2 || places.iter().any(|place| *place != "_") {
+        return Err(PolicyError::Syntax {
+            at: entry.at.clone(),
+            message: format!("expected `_, _` or `_, _, _`, found `{}`", entry.value),
+        });
+    }
+    if places.len() > 3 {
+        return Err(PolicyError::Unsupported {
+            at: entry.at.clone(),
+            message: "role relations have a member, a role and at most a domain".to_owned(),
+        });
+    }
+    Ok(RoleDefinition {
+        key: entry.key.clone(),
+        places: places.len(),
+    })
 }
 
-fn effect(entry: &Entry<'_>) -> Result<Effect, PolicyError> {
-    let compact: String = entry
-        .value
-        .chars()
-        .filter(|character| !character.is_whitespace())
-        .collect();
-    match compact.as_str() {
-        "some(where(p.eft==allow))" => Ok(Effect::AllowOverride),
-        "!some(where(p.eft==deny))" => Ok(Effect::DenyOverride),
-        "some(where(p.eft==allow))&&!some(where(p.eft==deny))" => Ok(Effect::AllowAndDeny),
-        _ => Err(unsupported(
-            entry,
-            &format!("policy effect `{}` is not supported", entry.value),
-        )),
-    }
-}
-
-fn term(
-    text: &str,
-    request: &[String],
-    policy: &[String],
-    has_roles: bool,
-) -> Result<MatchTerm, String> {
-    let text = text.trim();
-    let field = |name: &str, prefix: &str, fields: &[String]| {
-        let name = name.trim().strip_prefix(prefix)?;
-        fields.iter().position(|field| field == name)
-    };
-    let both =
-        |left: &str, right: &str| Some((field(left, "r.", request)?, field(right, "p.", policy)?));
-    let refused = || {
-        format!(
-            "matcher term `{text}` is not supported: expected `g(r.<field>, p.<field>)` or \
-             `r.<field> == p.<field>` with defined fields"
-        )
-    };
-    if let Some(arguments) = text
-        .strip_prefix("g(")
-        .and_then(|rest| rest.strip_suffix(')'))
-    {
-        if !has_roles {
-            return Err("matcher uses `g` but section `role_definition` is missing".to_owned());
-        }
-        let (left, right) = arguments.split_once(',').ok_or_else(refused)?;
-        let (request, policy) = both(left, right).ok_or_else(refused)?;
-        return Ok(MatchTerm::Role { request, policy });
-    }
-    let (left, right) = text.split_once("==").ok_or_else(refused)?;
-    let (request, policy) = both(left, right)
-        .or_else(|| both(right, left))
-        .ok_or_else(refused)?;
-    Ok(MatchTerm::Equal { request, policy })
+fn matcher(entry: &Entry) -> Result<Named<Expr>, PolicyError> {
+    let value = matcher::parse(&entry.value).map_err(|error| PolicyError::Syntax {
+        at: entry.at_character(error.column.saturating_sub(1)),
+        message: error.message,
+    })?;
+    Ok(Named {
+        key: entry.key.clone(),
+        value,
+        at: entry.at.clone(),
+    })
 }
 
 #[cfg(test)]
@@ -309,8 +281,8 @@ mod tests {
     #[test]
     fn baseline_model() {
         let model = parse(BASELINE_MODEL).unwrap();
-        assert_eq!(model.request, ["sub", "obj", "act"]);
-        assert_eq!(model.terms.len(), 3);
+        assert_eq!(model.requests[0].fields, ["sub", "obj", "act"]);
+        assert_eq!(model.roles[0].places, 2);
     }
 
     #[test]
@@ -321,7 +293,7 @@ mod tests {
             ("r = a", "m.conf:1:1: `r` is outside of any section"),
             (
                 "[request_definition]\nr = a, a",
-                "m.conf:2:1: expected 1 to 8 different",
+                "m.conf:2:8: field `a` is defined twice",
             ),
             (
                 "[request_definition]\nr = a",
@@ -332,14 +304,5 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");
         }
-        let error =
-            parse(&BASELINE_MODEL.replace("r.obj == p.obj", "keyMatch(r.obj, p.obj)")).unwrap_err();
-        assert_eq!(error.code(), "policy_unsupported");
-        assert!(
-            error
-                .to_string()
-                .contains("m.conf:14:1: matcher term `keyMatch"),
-            "{error}"
-        );
     }
 }
