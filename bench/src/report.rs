@@ -50,6 +50,13 @@ impl Report {
             .push(json!({"what": what, "contestants": contestants}));
     }
 
+    /// Adds something measured once.
+    pub fn note(&mut self, what: &str, measured: &str) {
+        println!("\n{what}: {measured}");
+        self.groups
+            .push(json!({"what": what, "measured": measured}));
+    }
+
     /// Writes the JSON.
     ///
     /// # Panics

@@ -62,7 +62,7 @@ pub(super) fn split(line: &str) -> Result<Vec<Field>, (usize, &'static str)> {
         }
         let end = characters.next();
         let last = !matches!(end, Some((',', _)));
-        if !last || !(fields.is_empty() && text.is_empty()) {
+        if !(last && fields.is_empty() && text.is_empty()) {
             fields.push(Field { text, column });
         }
         if last {
