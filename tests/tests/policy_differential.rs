@@ -548,7 +548,9 @@ fn is_shared(policy: &Policy) -> bool {
         .uses(&|term| matches!(term, Term::Equal(_) | Term::Role(..) | Term::KeyMatch(_)));
     // casbin-rs panics on these.
     let braces = policy.rows.iter().any(|(row, _, _)| row[2].contains('{'))
-        && policy.matcher.uses(&|term| matches!(term, Term::KeyMatch("keyMatch2")));
+        && policy
+            .matcher
+            .uses(&|term| matches!(term, Term::KeyMatch("keyMatch2")));
     !policy.rows.is_empty() && asks && !braces && !policy.matcher.uses(&unshared)
 }
 

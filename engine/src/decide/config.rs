@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::RouteConfig;
+use super::{RouteConfig, RouteTable};
 use crate::claims::{DEFAULT_LEEWAY, MAX_LEEWAY, Profile, Requirements};
 use crate::principal::PrincipalMapping;
 
@@ -22,12 +24,27 @@ pub struct Config {
     /// Off, shadow or enforce.
     #[serde(default)]
     pub mode: Mode,
-    /// The route table.
+    /// The route table. The first route in order that matches a request counts; one that is never
+    /// reached is an error.
     #[serde(default)]
     pub routes: Vec<RouteConfig>,
     /// What becomes of requests that no route matches.
     #[serde(default)]
     pub default_route: DefaultRoute,
+    /// The actions of methods for [`DefaultRoute::PathRest`], instead of its own. The baseline
+    /// policy takes `{"POST": "create", "PUT": "update", "PATCH": "update"}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub action_names: BTreeMap<String, String>,
+    /// Whether CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) are
+    /// handed on without a token, on every path: the service behind, or the proxy, answers them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub options_public: bool,
+    /// Whether [`super::DecisionRecord::roles`] is filled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub record_roles: bool,
+    /// Whether denials tell callers which roles they have.
+    #[serde(default = "default_deny_roles")]
+    pub deny_roles: bool,
     /// The policy; the baseline when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyConfig>,
@@ -103,6 +120,10 @@ pub enum DefaultRoute {
     Deny,
     /// Decided with the path as object and the method as action.
     PathMethod,
+    /// Decided with the path as object and as action what the method does: `read` for `GET` and
+    /// `HEAD`, `write` for `POST`, `PUT` and `PATCH`, `delete` for `DELETE`, else the method;
+    /// [`Config::action_names`] changes that.
+    PathRest,
 }
 
 /// Where the policy is.
@@ -222,15 +243,10 @@ impl Config {
                 ConfigError::field(field(&format!("principal.{place}")), message)
             })?;
         }
-        for (index, route) in self.routes.iter().enumerate() {
-            route
-                .check()
-                .map_err(|message| ConfigError::field(format!("routes[{index}]"), message))?;
-        }
+        RouteTable::new(&self.routes)?;
+        self.check_action_names()?;
         for (index, mapping) in self.claim_headers.iter().enumerate() {
-            let token =
-                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if mapping.header.is_empty() || !mapping.header.bytes().all(token) {
+            if !is_http_token(&mapping.header) {
                 return Err(ConfigError::field(
                     format!("claim_headers[{index}].header"),
                     format!("`{}` is not a header name", mapping.header),
@@ -249,6 +265,33 @@ impl Config {
         }
         Ok(())
     }
+
+    fn check_action_names(&self) -> Result<(), ConfigError> {
+        if !self.action_names.is_empty() && self.default_route != DefaultRoute::PathRest {
+            let message = "is for `default_route` `path_rest` only";
+            return Err(ConfigError::field("action_names", message));
+        }
+        for (method, action) in &self.action_names {
+            let message = if !is_http_token(method) {
+                "is not an HTTP method"
+            } else if action.trim().is_empty() {
+                "has a blank action"
+            } else {
+                continue;
+            };
+            return Err(ConfigError::field(
+                "action_names",
+                format!("`{method}` {message}"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether `text` is a token (RFC 9110 section 5.6.2), as header names and methods are.
+pub(super) fn is_http_token(text: &str) -> bool {
+    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(in_token)
 }
 
 impl From<ProfileName> for Profile {
@@ -281,6 +324,10 @@ impl Default for CacheConfig {
 
 fn default_leeway() -> i64 {
     DEFAULT_LEEWAY
+}
+
+fn default_deny_roles() -> bool {
+    true
 }
 
 fn default_entries() -> usize {

@@ -1,10 +1,13 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::actions::rest_action;
 use super::config::{Config, ConfigError, DefaultRoute, Mode};
 use super::deny::Refusal;
 use super::identity::IDENTITY_HEADERS;
 use super::outcome::{DecisionRecord, Outcome};
-use super::{ClaimHeader, Identity, Memory, RouteConfig, normalise_path};
+use super::request::credentials;
+use super::{ClaimHeader, Identity, Memory, Request, RouteTable, normalise_path};
 use crate::authz::{CompiledPolicy, Decision};
 use crate::binding::{
     CertificateThumbprint, DpopProof, DpopRules, Presented, ProofJob, ProofRequest, Scheme,
@@ -12,39 +15,22 @@ use crate::binding::{
 use crate::claims::ClaimRules;
 use crate::jose::Limits;
 use crate::policy::{self, BASELINE_MODEL, Source};
+use crate::principal::Principal;
 use crate::verify::{
     Cached, KeyRing, SignatureCheck, SignatureJob, SignatureProvider, TokenDigest, Verdict,
     Verifier, VerifyError,
 };
 
-/// The parts of an HTTP request that a decision looks at.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Request<'r> {
-    /// The method as received.
-    pub method: &'r str,
-    /// The request target in origin form: path and query as received.
-    pub target: &'r str,
-    /// The `Authorization` header. Several are no header at all: the shell joins them, and
-    /// the result is no token.
-    pub authorization: Option<&'r str>,
-    /// The request's id, to be repeated in records and deny bodies.
-    pub request_id: Option<&'r str>,
-    /// `http` or `https`, as the caller sent the request.
-    pub scheme: &'r str,
-    /// The host the caller addressed, with its port if that is not the scheme's own.
-    pub authority: &'r str,
-    /// The `DPoP` header. Several joined are no proof.
-    pub dpop: Option<&'r str>,
-    /// The client certificate of the connection, if it is known beforehand.
-    pub certificate: Option<CertificateThumbprint>,
-}
-
 /// Decides requests. Built once from a configuration, shared by all requests.
 #[derive(Debug)]
 pub struct Decider {
     mode: Mode,
-    routes: Vec<RouteConfig>,
+    routes: RouteTable,
     default_route: DefaultRoute,
+    action_names: BTreeMap<String, String>,
+    options_public: bool,
+    record_roles: bool,
+    deny_roles: bool,
     verifier: Verifier,
     policy: CompiledPolicy,
     policy_version: Arc<str>,
@@ -113,7 +99,8 @@ impl Decider {
     /// Compiles a configuration. `limits` bound tokens; `provider` prepares the keys of proofs.
     ///
     /// # Errors
-    /// [`ConfigError::Field`] for a policy that does not compile or does not fit.
+    /// [`ConfigError::Field`] for a policy that does not compile or does not fit, and for routes
+    /// that [`RouteTable::new`] refuses.
     pub fn new(
         config: &Config,
         limits: Limits,
@@ -143,8 +130,12 @@ impl Decider {
             .map(|mapping| mapping.header.to_ascii_lowercase());
         Ok(Self {
             mode: config.mode,
-            routes: config.routes.clone(),
+            routes: RouteTable::new(&config.routes)?,
             default_route: config.default_route,
+            action_names: config.action_names.clone(),
+            options_public: config.options_public,
+            record_roles: config.record_roles,
+            deny_roles: config.deny_roles,
             verifier: Verifier::new(rules, limits.clone()),
             limits,
             provider: Box::new(provider),
@@ -169,6 +160,17 @@ impl Decider {
         self.mode
     }
 
+    /// Whether every request's [`Request::authority`] is needed: a route has a host.
+    pub fn reads_authority(&self) -> bool {
+        self.routes.has_hosts()
+    }
+
+    /// Whether [`Request::origin`] and [`Request::access_control_request_method`] are needed for
+    /// requests with the method `OPTIONS`.
+    pub fn reads_preflight(&self) -> bool {
+        self.options_public
+    }
+
     /// Decides as far as possible without a signature check. `now` is Unix time in seconds.
     pub fn begin<'r>(
         &self,
@@ -185,14 +187,17 @@ impl Decider {
             Ok(path) => path,
             Err(error) => return Step::Done(self.refuse(&Refusal::BadPath(error), record, None)),
         };
-        let route = self
-            .routes
-            .iter()
-            .find(|route| route.matches.matches(request.method, &path));
-        if route.is_some_and(|route| route.public) {
+        if self.options_public && request.is_preflight() {
             return Step::Done(self.hand_on(record, None));
         }
-        let input = self.input(route, request.method, path);
+        let input = match self.routes.find(request.method, &path, request.authority) {
+            Some(route) if route.is_public() => return Step::Done(self.hand_on(record, None)),
+            Some(route) => Input::Mapped {
+                object: route.object().into_owned(),
+                action: route.action().into_owned(),
+            },
+            None => self.default_input(request.method, path),
+        };
         let Some((scheme, token)) = request.authorization.and_then(credentials) else {
             return Step::Done(self.refuse(&Refusal::NoToken, record, None));
         };
@@ -343,17 +348,18 @@ impl Decider {
         self.refuse(&Refusal::BadToken(error), call.record, None)
     }
 
-    fn input(&self, route: Option<&RouteConfig>, method: &str, path: String) -> Input {
-        match (route, self.default_route) {
-            (Some(route), _) => Input::Mapped {
-                object: route.object.clone().unwrap_or_default(),
-                action: route.action.clone().unwrap_or_default(),
+    fn default_input(&self, method: &str, path: String) -> Input {
+        let action = match self.default_route {
+            DefaultRoute::Deny => return Input::Unmapped,
+            DefaultRoute::PathMethod => method,
+            DefaultRoute::PathRest => match self.action_names.get(method) {
+                Some(name) => name.as_str(),
+                None => rest_action(method),
             },
-            (None, DefaultRoute::PathMethod) => Input::Mapped {
-                object: path,
-                action: method.to_owned(),
-            },
-            (None, DefaultRoute::Deny) => Input::Unmapped,
+        };
+        Input::Mapped {
+            object: path,
+            action: action.to_owned(),
         }
     }
 
@@ -366,10 +372,17 @@ impl Decider {
         let principal = identity.principal();
         record.principal_id = principal.id().to_owned();
         record.principal_type = Some(principal.principal_type().name());
+        record.roles_count = principal.roles().len();
+        if self.record_roles {
+            record.roles = principal.roles().map(str::to_owned).collect();
+        }
         let refusal = match input {
             Input::Unmapped => Refusal::Unmapped,
             Input::Mapped { object, action } => {
                 let decision = self.policy.authorize(principal, &object, &action);
+                if decision == Decision::Allow {
+                    record.matched_roles = self.allowed_subjects(principal, &object, &action);
+                }
                 record.object = object;
                 record.action = action;
                 if decision == Decision::Allow {
@@ -384,6 +397,19 @@ impl Decider {
             return self.hand_on(record, Some(identity));
         }
         self.refuse(&refusal, record, Some(identity))
+    }
+
+    /// Which subjects of an allowed `principal` policy allows, in their order.
+    fn allowed_subjects(&self, principal: &Principal, object: &str, action: &str) -> Vec<String> {
+        // One that is alone was the one.
+        let is_alone = principal.subjects().len() == 1;
+        principal
+            .subjects()
+            .filter(|subject| {
+                is_alone || matches!(self.policy.enforce(&[*subject, object, action]), Ok(true))
+            })
+            .map(str::to_owned)
+            .collect()
     }
 
     fn hand_on(&self, record: DecisionRecord, identity: Option<Arc<Identity>>) -> Box<Outcome> {
@@ -406,7 +432,7 @@ impl Decider {
         record.reason = refusal.reason();
         record.error = refusal.error_code();
         Box::new(Outcome {
-            denial: Some(refusal.denial(&record, identity.as_deref())),
+            denial: Some(refusal.denial(&record, identity.as_deref().filter(|_| self.deny_roles))),
             identity,
             strip: Arc::clone(&self.strip),
             wanted: refusal.wanted_key(),
@@ -423,27 +449,6 @@ impl Pending<'_> {
             Check::Proof { job, .. } => job.effect(),
         }
     }
-}
-
-impl Request<'_> {
-    fn uri(&self) -> String {
-        format!("{}://{}{}", self.scheme, self.authority, self.target)
-    }
-}
-
-/// The token of `Authorization: Bearer <token>` (RFC 6750 section 2.1) or `DPoP <token>` (RFC
-/// 9449 section 7.1); the scheme's case does not matter (RFC 9110 section 11.1).
-fn credentials(value: &str) -> Option<(Scheme, &str)> {
-    let (name, token) = value.trim().split_once(' ')?;
-    let scheme = if name.eq_ignore_ascii_case("Bearer") {
-        Scheme::Bearer
-    } else if name.eq_ignore_ascii_case("DPoP") {
-        Scheme::Dpop
-    } else {
-        return None;
-    };
-    let token = token.trim();
-    (!token.is_empty()).then_some((scheme, token))
 }
 
 fn compile(config: &Config) -> Result<CompiledPolicy, ConfigError> {

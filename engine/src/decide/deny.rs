@@ -95,7 +95,8 @@ impl Refusal<'_> {
         }
     }
 
-    pub(super) fn denial(&self, record: &DecisionRecord, identity: Option<&Identity>) -> Denial {
+    /// The answer; with the roles of `shown`.
+    pub(super) fn denial(&self, record: &DecisionRecord, shown: Option<&Identity>) -> Denial {
         let body = Body {
             schema_version: SCHEMA,
             schema: SCHEMA,
@@ -107,7 +108,7 @@ impl Refusal<'_> {
             principal: BodyPrincipal {
                 id: &record.principal_id,
                 principal_type: record.principal_type.unwrap_or_default(),
-                roles: identity
+                roles: shown
                     .map(|own| own.principal().roles().collect())
                     .unwrap_or_default(),
             },
@@ -132,12 +133,14 @@ impl Refusal<'_> {
             503 => headers.push(("retry-after", "1".to_owned())),
             _ => {}
         }
-        let mut bytes = serde_json::to_vec(&body).unwrap_or_default();
-        bytes.push(b'\n');
         Denial {
             status: self.status(),
             headers,
-            body: bytes,
+            body: if record.method == "HEAD" {
+                Vec::new()
+            } else {
+                body.to_bytes()
+            },
         }
     }
 
@@ -179,6 +182,21 @@ struct Body<'r> {
     request_id: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<BodyDetails>,
+}
+
+impl Body<'_> {
+    /// One line. The two line separators that JSON allows and JavaScript once did not are escaped,
+    /// as Go does, so that the bytes are the same as upstream's.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut text = serde_json::to_string(self).unwrap_or_default();
+        if text.contains(['\u{2028}', '\u{2029}']) {
+            text = text
+                .replace('\u{2028}', "\\u2028")
+                .replace('\u{2029}', "\\u2029");
+        }
+        text.push('\n');
+        text.into_bytes()
+    }
 }
 
 #[derive(Serialize)]

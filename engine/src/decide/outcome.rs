@@ -36,11 +36,12 @@ pub struct Denial {
     pub status: u16,
     /// Header names (lower case) and values.
     pub headers: Vec<(&'static str, String)>,
-    /// JSON body, schema `authz.deny.v1`.
+    /// JSON body, schema `authz.deny.v1`; empty for the method `HEAD`, whose answer has none.
     pub body: Vec<u8>,
 }
 
-/// One decision, for logs and metrics. Never holds the token.
+/// One decision, for logs and metrics. Never holds the token. The order of members is part of the
+/// contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DecisionRecord {
     /// `sub` of the principal, empty without one.
@@ -48,6 +49,15 @@ pub struct DecisionRecord {
     /// `user` or `service`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal_type: Option<&'static str>,
+    /// The principal's roles, if [`super::Config::record_roles`] says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// How many roles the principal has.
+    pub roles_count: usize,
+    /// The principal's names in policy rules, as `role:viewer`, that policy allows; empty unless
+    /// it decided to allow.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub matched_roles: Vec<String>,
     /// The object decided on.
     pub object: String,
     /// The action decided on.
@@ -67,7 +77,7 @@ pub struct DecisionRecord {
     pub method: String,
     /// The request's path without its query.
     pub path: String,
-    /// The request's id, if it has one.
+    /// The request's id, if it has one that is not blank.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
@@ -84,6 +94,9 @@ impl DecisionRecord {
         Self {
             principal_id: String::new(),
             principal_type: None,
+            roles: Vec::new(),
+            roles_count: 0,
+            matched_roles: Vec::new(),
             object: String::new(),
             action: String::new(),
             decision: Decision::Allow.name(),
@@ -98,7 +111,11 @@ impl DecisionRecord {
                 .next()
                 .unwrap_or_default()
                 .to_owned(),
-            request_id: request.request_id.map(str::to_owned),
+            request_id: request
+                .request_id
+                .map(str::trim)
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned),
         }
     }
 }

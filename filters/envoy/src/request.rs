@@ -30,10 +30,20 @@ impl Request {
         let proof = authorization
             .as_deref()
             .is_some_and(|value| !value.trim_start().starts_with("Bearer "));
-        let (scheme, authority, dpop) = if proof {
-            (header(":scheme")?, header(":authority")?, header("dpop")?)
+        let (scheme, dpop) = if proof {
+            (header(":scheme")?, header("dpop")?)
         } else {
-            (None, None, None)
+            (None, None)
+        };
+        let authority = if proof || state.decider.reads_authority() {
+            header(":authority")?
+        } else {
+            None
+        };
+        let (origin, asked) = if method == "OPTIONS" && state.decider.reads_preflight() {
+            (header("origin")?, header("access-control-request-method")?)
+        } else {
+            (None, None)
         };
         let request = decide::Request {
             method: &method,
@@ -44,6 +54,8 @@ impl Request {
             authority: authority.as_deref().unwrap_or_default(),
             dpop: dpop.as_deref(),
             certificate: None,
+            origin: origin.as_deref(),
+            access_control_request_method: asked.as_deref(),
         };
         let now = now();
         state.note_keys(now);

@@ -1,0 +1,12 @@
+//! The route table: what policy is asked about a request.
+
+mod config;
+mod host;
+mod path_rule;
+mod route;
+mod table;
+mod template;
+mod tree;
+
+pub use config::{RouteConfig, RouteMatch};
+pub use table::{MatchedRoute, RouteTable};
