@@ -295,7 +295,7 @@ fn paths() {
         let found = normalise_path(target);
         let refusal = REFUSED
             .iter()
-            .find(|(_, _, targets)| targets.iter().any(|own| *own == target));
+            .find(|(_, _, targets)| targets.contains(&target));
         let expected = match (refusal, case["upstream"].as_str()) {
             (Some((error, _, _)), Some(_)) => Err(*error),
             (None, Some(path)) => Ok(path.to_owned()),

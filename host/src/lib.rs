@@ -5,6 +5,7 @@ mod clock;
 pub mod config_file;
 pub mod oidc;
 pub mod policy_files;
+pub mod policy_reload;
 pub mod random;
 pub mod service;
 pub mod signing_key;

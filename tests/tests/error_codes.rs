@@ -4,16 +4,18 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 16] = [
     "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
     "engine/src/claims/error.rs",
     "engine/src/decide/config.rs",
     "engine/src/exchange/error.rs",
     "engine/src/jose/error.rs",
+    "engine/src/policy/bundle/error.rs",
     "engine/src/policy/error.rs",
     "engine/src/verify/error.rs",
     "host/src/oidc/error.rs",
+    "host/src/policy_files/error.rs",
     "wasm/js/verifier.js",
     "wasm/src/decode.rs",
     "wasm/src/job.rs",

@@ -66,6 +66,8 @@ pub struct Unbound<'r> {
     call: Call<'r>,
 }
 
+// What it is in is boxed.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 enum Check<'r> {
     Token {

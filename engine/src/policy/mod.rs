@@ -1,6 +1,7 @@
 //! Policy text: Casbin model and rules, the baseline, and the policy version.
 
 mod baseline;
+mod bundle;
 mod csv;
 mod effect;
 mod error;
@@ -8,8 +9,12 @@ mod model;
 mod rules;
 mod sections;
 mod version;
+mod version_v1;
 
 pub use baseline::{BASELINE_MODEL, baseline_rules};
+pub use bundle::{
+    BUNDLE_TYPE, Bundle, BundleError, BundleLimits, BundleState, BundleVerifier, OpenedBundle,
+};
 pub use effect::Effect;
 pub use error::{Location, PolicyError};
 pub(crate) use model::Definition;
@@ -17,6 +22,9 @@ pub use model::Model;
 pub use rules::Rules;
 pub(crate) use rules::{Link, Origin, Row};
 pub use version::policy_version;
+pub use version_v1::{
+    LegacyBaseline, baseline_policy_version_v1, file_bytes_v1, folder_bytes_v1, policy_version_v1,
+};
 
 use crate::authz::{CompileOptions, CompiledPolicy};
 

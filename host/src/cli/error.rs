@@ -4,7 +4,7 @@ use thiserror::Error;
 use tokensmith_engine::jose::JwkError;
 
 use crate::oidc::OidcError;
-use crate::policy_files::PolicyFilesError;
+use crate::policy_files::PolicyLoadError;
 use crate::service::ServiceError;
 use crate::store::StoreError;
 
@@ -32,7 +32,7 @@ pub enum CliError {
     },
     /// A policy does not load.
     #[error(transparent)]
-    Policy(#[from] PolicyFilesError),
+    Policy(#[from] PolicyLoadError),
     /// The service does not start, or ended.
     #[error(transparent)]
     Service(#[from] ServiceError),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokensmith_engine::authz::CompiledPolicy;
 
 use super::{CliError, batch};
-use crate::policy_files::{PolicyFiles, PolicyFilesError};
+use crate::policy_files::{PolicyLoadError, PolicyPaths};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
@@ -60,8 +60,8 @@ pub(super) fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
 }
 
 impl PolicyArgs {
-    fn compile(self) -> Result<CompiledPolicy, PolicyFilesError> {
-        PolicyFiles {
+    fn compile(self) -> Result<CompiledPolicy, PolicyLoadError> {
+        PolicyPaths {
             model: self.model,
             baseline: self.policy.is_empty(),
             rules: self.policy.into_iter().chain(self.grouping).collect(),

@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
-use tokensmith_engine::authz::CompiledPolicy;
 use tokensmith_engine::exchange::{Issuance, UserTokenRules};
 use tokio::net::TcpListener;
 
 use crate::clock::unix_now;
 use crate::config_file::{ConfigFile, ConfigFileError};
 use crate::oidc::{OidcError, OidcProvider};
-use crate::policy_files::{PolicyFiles, PolicyFilesError};
+use crate::policy_files::{PolicyLoadError, PolicyPaths};
+use crate::policy_reload::{DEFAULT_INTERVAL, PolicyHandle, PolicyOrigin};
 use crate::random;
 use crate::signing_key::{SigningKey, SigningKeyError};
 use crate::store::{Store, StoreError};
@@ -49,7 +49,7 @@ pub enum ServiceError {
     ConfigFile(#[from] ConfigFileError),
     /// The policy.
     #[error(transparent)]
-    Policy(#[from] PolicyFilesError),
+    Policy(#[from] PolicyLoadError),
     /// The signing keys.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
@@ -79,7 +79,7 @@ struct Service {
     keys: Vec<SigningKey>,
     jwks: PublicDocument,
     metadata: PublicDocument,
-    policy: CompiledPolicy,
+    policy: Arc<PolicyHandle>,
     rules: UserTokenRules,
     oidc: Option<Arc<OidcProvider>>,
     store: Store,
@@ -98,14 +98,13 @@ impl Listening {
     /// # Errors
     /// [`ServiceError`].
     pub async fn start(settings: Settings) -> Result<Self, ServiceError> {
-        let policy = match &settings.policy_dir {
-            Some(folder) => PolicyFiles::in_folder(folder)?,
-            None => PolicyFiles {
+        let policy = PolicyHandle::load(match &settings.policy_dir {
+            Some(folder) => PolicyOrigin::Folder(folder.clone()),
+            None => PolicyOrigin::Paths(PolicyPaths {
                 baseline: true,
-                ..PolicyFiles::default()
-            },
-        }
-        .compile()?;
+                ..PolicyPaths::default()
+            }),
+        })?;
         let config = match &settings.config {
             Some(path) => ConfigFile::read(path)?,
             None => ConfigFile::default(),
@@ -131,7 +130,7 @@ impl Listening {
             metadata: public_documents::metadata(&settings.issuer),
             rules: config.into_rules(settings.audiences.clone()),
             keys,
-            policy,
+            policy: Arc::new(policy),
             oidc,
             store,
             limiter: AttemptLimiter::default(),
@@ -161,12 +160,14 @@ impl Listening {
     ) -> Result<(), ServiceError> {
         let store = self.service.store.clone();
         let purging = tokio::spawn(purge_hourly(store.clone()));
+        let watching = Arc::clone(&self.service.policy).watch(DEFAULT_INTERVAL);
         let router =
             router::router(self.service).into_make_service_with_connect_info::<SocketAddr>();
         let served = axum::serve(self.listener, router)
             .with_graceful_shutdown(shutdown)
             .await;
         purging.abort();
+        watching.abort();
         store.close().await;
         served.map_err(ServiceError::Serve)
     }

@@ -53,7 +53,7 @@ async fn health(State(service): State<Arc<Service>>) -> Response {
         "openchami_id": settings.openchami_id,
         "oidc_issuer": service.oidc.as_ref().map_or("", |oidc| oidc.issuer()),
         "service_identity_ca_configured": false,
-        "policy_version": service.policy.policy_version(),
+        "policy_version": service.policy.version(),
     }))
     .into_response()
 }
