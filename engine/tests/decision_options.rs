@@ -268,7 +268,7 @@ fn records_say_what_was_decided_by() {
     let text = serde_json::to_string(&telling.ask("PUT", "/nodes").record).unwrap();
     let start = concat!(
         r#"{"principal_id":"u1","principal_type":"service","roles":["viewer","operator"],"#,
-        r#""roles_count":2,"matched_roles":["role:operator"],"object":"metadata:nodes","#,
+        r#""roles_count":2,"matched_roles":["role:operator"],"matched_rules":["<baseline rules>:40"],"object":"metadata:nodes","#,
         r#""action":"update","decision":"allow","reason":"","mode":"enforce","policy_version":""#,
     );
     assert!(text.starts_with(start), "{text}");

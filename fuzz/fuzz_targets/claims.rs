@@ -16,9 +16,12 @@ fuzz_target!(|payload: &[u8]| {
     for name in built.keys() {
         let one = built[name].as_str();
         assert_eq!(claims.string(name), one);
-        let many: Option<Vec<&str>> = built[name]
-            .as_array()
-            .map(|array| array.iter().filter_map(|element| element.as_str()).collect());
+        let many: Option<Vec<&str>> = built[name].as_array().map(|array| {
+            array
+                .iter()
+                .filter_map(|element| element.as_str())
+                .collect()
+        });
         let strings: Vec<&str> = claims.strings(name).collect();
         assert_eq!(strings, many.unwrap_or_else(|| one.into_iter().collect()));
     }

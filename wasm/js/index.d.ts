@@ -55,6 +55,8 @@ export interface VerifierOptions {
     groupRoles?: Readonly<Record<string, readonly string[]>>;
     /** Clients (`azp`, else `client_id`) whose tokens are a service's own. */
     serviceClients?: readonly string[];
+    /** What a caller is called in policy rules; `['role']` by default. */
+    subjects?: readonly ('role' | 'user' | 'service' | 'group' | 'scope')[];
   };
   /** Used instead of the global `fetch`. */
   fetch?: typeof fetch;

@@ -10,9 +10,8 @@ use super::role_graph::RoleGraph;
 use super::rows::Rows;
 use super::symbols::Symbols;
 use super::value::RequestValue;
-use super::{AuthzError, Decision, build};
+use super::{AuthzError, build};
 use crate::policy::{Effect, Model, Origin, PolicyError, Rules};
-use crate::principal::Principal;
 
 /// The most values a request has.
 pub(super) const VALUES: usize = 8;
@@ -152,28 +151,6 @@ impl CompiledPolicy {
         Ok(first.allows(effect))
     }
 
-    /// Whether `principal` may do `action` on `object`: allowed when any of its subjects is.
-    ///
-    /// An evaluation error of one subject is [`Decision::Error`] even when another is allowed.
-    pub fn authorize(&self, principal: &Principal, object: &str, action: &str) -> Decision {
-        if principal.id().trim().is_empty()
-            || object.trim().is_empty()
-            || action.trim().is_empty()
-            || principal.subjects().len() == 0
-        {
-            return Decision::Indeterminate;
-        }
-        let mut decision = Decision::Deny;
-        for subject in principal.subjects() {
-            match self.enforce(&[subject, object, action]) {
-                Ok(true) => decision = Decision::Allow,
-                Ok(false) => {}
-                Err(_) => return Decision::Error,
-            }
-        }
-        decision
-    }
-
     pub(super) fn matcher(&self, context: &str) -> Result<(usize, &Matcher), AuthzError> {
         self.matchers
             .iter()
@@ -238,7 +215,7 @@ impl CompiledPolicy {
         })
     }
 
-    fn first_rows(
+    pub(super) fn first_rows(
         &self,
         number: usize,
         matcher: &Matcher,

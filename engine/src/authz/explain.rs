@@ -111,10 +111,7 @@ impl CompiledPolicy {
             .filter_map(|field| rows.cell(row, field))
             .map(|cell| self.symbols.text(cell).to_owned())
             .collect();
-        let origin = rows
-            .origins
-            .get(row)
-            .and_then(|index| self.origins.get(*index as usize));
+        let place = self.place(matcher.table, row);
         let roles = std::cell::RefCell::new(Vec::new());
         matcher.node.any(&|node| {
             if let Some(path) = self.role_path(node, &scope) {
@@ -126,11 +123,8 @@ impl CompiledPolicy {
             kind: kind.map(|(key, _)| key.clone()).unwrap_or_default(),
             values,
             deny: rows.denies(row),
-            source: origin
-                .and_then(|own| self.sources.get(own.source as usize))
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            line: origin.map_or(0, |own| own.line),
+            source: place.map(|own| own.source.to_owned()).unwrap_or_default(),
+            line: place.map_or(0, |own| own.line),
             decisive,
             roles: roles.into_inner(),
         }

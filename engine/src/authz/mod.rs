@@ -10,6 +10,7 @@
 //! * Rows that the index leaves out are not evaluated, so that an error in one does not show.
 //! * Patterns come from the policy, never from the request.
 
+mod authorize;
 mod build;
 mod clause;
 mod compile;
@@ -30,6 +31,7 @@ mod rows;
 mod symbols;
 mod value;
 
+pub use authorize::{RowPlace, SubjectAnswer};
 pub use compiled::CompiledPolicy;
 pub use decision::Decision;
 pub use error::AuthzError;

@@ -135,6 +135,12 @@ pub struct PolicyConfig {
     pub model: Option<String>,
     /// Casbin rules as CSV.
     pub rules: String,
+    /// By role relation the function that names are patterns of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub role_matching: BTreeMap<String, String>,
+    /// By role relation the function that domains are patterns of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub domain_matching: BTreeMap<String, String>,
 }
 
 /// A claim to hand on.

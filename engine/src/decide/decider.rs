@@ -8,14 +8,13 @@ use super::identity::IDENTITY_HEADERS;
 use super::outcome::{DecisionRecord, Outcome};
 use super::request::credentials;
 use super::{ClaimHeader, Identity, Memory, Request, RouteTable, normalise_path};
-use crate::authz::{CompiledPolicy, Decision};
+use crate::authz::{CompileOptions, CompiledPolicy, Decision};
 use crate::binding::{
     CertificateThumbprint, DpopProof, DpopRules, Presented, ProofJob, ProofRequest, Scheme,
 };
 use crate::claims::ClaimRules;
 use crate::jose::Limits;
 use crate::policy::{self, BASELINE_MODEL, Source};
-use crate::principal::Principal;
 use crate::verify::{
     Cached, KeyRing, SignatureCheck, SignatureJob, SignatureProvider, TokenDigest, Verdict,
     Verifier, VerifyError,
@@ -381,10 +380,17 @@ impl Decider {
         let refusal = match input {
             Input::Unmapped => Refusal::Unmapped,
             Input::Mapped { object, action } => {
-                let decision = self.policy.authorize(principal, &object, &action);
-                if decision == Decision::Allow {
-                    record.matched_roles = self.allowed_subjects(principal, &object, &action);
-                }
+                let (mut allowed, mut rules) = (Vec::new(), Vec::new());
+                let decision = self
+                    .policy
+                    .authorize_each(principal, &object, &action, |answer| {
+                        if answer.allowed {
+                            allowed.push(answer.subject.to_owned());
+                        }
+                        rules.extend(answer.row.map(|row| row.to_string()));
+                    });
+                record.matched_roles = allowed;
+                record.matched_rules = rules;
                 record.object = object;
                 record.action = action;
                 if decision == Decision::Allow {
@@ -399,19 +405,6 @@ impl Decider {
             return self.hand_on(record, Some(identity));
         }
         self.refuse(&refusal, record, Some(identity))
-    }
-
-    /// Which subjects of an allowed `principal` policy allows, in their order.
-    fn allowed_subjects(&self, principal: &Principal, object: &str, action: &str) -> Vec<String> {
-        // One that is alone was the one.
-        let is_alone = principal.subjects().len() == 1;
-        principal
-            .subjects()
-            .filter(|subject| {
-                is_alone || matches!(self.policy.enforce(&[*subject, object, action]), Ok(true))
-            })
-            .map(str::to_owned)
-            .collect()
     }
 
     fn hand_on(&self, record: DecisionRecord, identity: Option<Arc<Identity>>) -> Box<Outcome> {
@@ -466,6 +459,10 @@ fn compile(config: &Config) -> Result<CompiledPolicy, ConfigError> {
         name: "policy.rules",
         text: &own.rules,
     };
-    policy::compile(model, &[rules])
+    let options = CompileOptions {
+        role_matching: own.role_matching.clone(),
+        domain_matching: own.domain_matching.clone(),
+    };
+    policy::compile_with(model, &[rules], &options)
         .map_err(|error| ConfigError::field("policy", error.to_string()))
 }

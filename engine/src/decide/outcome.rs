@@ -58,6 +58,9 @@ pub struct DecisionRecord {
     /// it decided to allow.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub matched_roles: Vec<String>,
+    /// The rules that decided, as `site.csv:12`, for each subject with one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub matched_rules: Vec<String>,
     /// The object decided on.
     pub object: String,
     /// The action decided on.
@@ -97,6 +100,7 @@ impl DecisionRecord {
             roles: Vec::new(),
             roles_count: 0,
             matched_roles: Vec::new(),
+            matched_rules: Vec::new(),
             object: String::new(),
             action: String::new(),
             decision: Decision::Allow.name(),

@@ -30,6 +30,24 @@ pub struct PrincipalMapping {
     /// Clients (`azp`, else `client_id`) whose tokens are a service's own.
     #[serde(alias = "serviceClients", skip_serializing_if = "Vec::is_empty")]
     pub service_clients: Vec<String>,
+    /// What a caller is called in policy rules; by its roles only, if nothing else is said.
+    pub subjects: Vec<SubjectKind>,
+}
+
+/// A kind of name that a caller has in policy rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubjectKind {
+    /// `role:<name>` for each role.
+    Role,
+    /// `user:<id>`, for users.
+    User,
+    /// `service:<id>`, for services.
+    Service,
+    /// `group:<name>` for each group.
+    Group,
+    /// `scope:<name>` for each scope.
+    Scope,
 }
 
 /// A claim whose strings are roles.
@@ -68,6 +86,10 @@ impl PrincipalMapping {
         self.groups
             .check()
             .map_err(|message| ("groups".to_owned(), message))?;
+        if self.subjects.is_empty() {
+            let message = "needs at least one kind of subject".to_owned();
+            return Err(("subjects".to_owned(), message));
+        }
         for (group, roles) in &self.group_roles {
             if roles.iter().any(|role| role.trim().is_empty()) {
                 let message = "a role is empty".to_owned();
@@ -98,6 +120,11 @@ impl PrincipalMapping {
         roles
     }
 
+    /// The caller's groups.
+    pub(super) fn groups<'c>(&self, claims: &'c Claims) -> Vec<&'c str> {
+        self.groups.strings(claims)
+    }
+
     /// Whether the token is a service's own.
     pub(super) fn is_service(&self, claims: &Claims) -> bool {
         let client = claims.string("azp").or_else(|| claims.string("client_id"));
@@ -115,6 +142,7 @@ impl Default for PrincipalMapping {
             groups: ClaimPath::Name("groups".to_owned()),
             group_roles: BTreeMap::new(),
             service_clients: Vec::new(),
+            subjects: vec![SubjectKind::Role],
         }
     }
 }
@@ -209,6 +237,7 @@ mod tests {
             ),
             (r#"{"groups": ["a", ""]}"#, "groups"),
             (r#"{"group_roles": {"x": [" "]}}"#, "group_roles.x"),
+            (r#"{"subjects": []}"#, "subjects"),
         ] {
             let mapping: PrincipalMapping = serde_json::from_str(mapping).unwrap();
             assert_eq!(mapping.check().unwrap_err().0, place);

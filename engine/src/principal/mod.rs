@@ -5,7 +5,7 @@ mod mapping;
 use crate::claims::Claims;
 use crate::verify::Verified;
 
-pub use mapping::{ClaimPath, PrincipalMapping, RoleClaim};
+pub use mapping::{ClaimPath, PrincipalMapping, RoleClaim, SubjectKind};
 
 /// The kind of a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,21 +33,22 @@ impl Principal {
         let claims = verified.claims();
         let mapping = verified.principal_mapping();
         let roles = normalise_roles(mapping.roles(claims).into_iter());
-        let subjects = roles
-            .iter()
-            .map(|role| format!("role:{role}").into())
-            .collect();
-        Self {
+        let principal_type = if mapping.is_service(claims) {
+            PrincipalType::Service
+        } else {
+            principal_type(claims)
+        };
+        let mut principal = Self {
             id: claims.sub().unwrap_or_default().into(),
-            principal_type: if mapping.is_service(claims) {
-                PrincipalType::Service
-            } else {
-                principal_type(claims)
-            },
+            principal_type,
             scopes: claims.scopes().map(Into::into).collect(),
             roles,
-            subjects,
+            subjects: Vec::new(),
+        };
+        for kind in &mapping.subjects {
+            principal.add_subjects(*kind, || mapping.groups(claims));
         }
+        principal
     }
 
     /// `sub`.
@@ -70,11 +71,38 @@ impl Principal {
         self.scopes.iter().map(AsRef::as_ref)
     }
 
-    /// What the principal is called in policy rules: `role:<name>` for each role, in the order of
-    /// [`Principal::roles`].
+    /// What the principal is called in policy rules, by the kinds of its issuer's mapping; by
+    /// default `role:<name>` for each role, in the order of [`Principal::roles`].
     pub fn subjects(&self) -> impl ExactSizeIterator<Item = &str> {
         self.subjects.iter().map(AsRef::as_ref)
     }
+
+    fn add_subjects<'c>(&mut self, kind: SubjectKind, groups: impl Fn() -> Vec<&'c str>) {
+        let subjects: Vec<Box<str>> = match kind {
+            SubjectKind::Role => prefixed("role", self.roles()),
+            SubjectKind::User if self.principal_type == PrincipalType::User => {
+                prefixed("user", [self.id()].into_iter())
+            }
+            SubjectKind::Service if self.principal_type == PrincipalType::Service => {
+                prefixed("service", [self.id()].into_iter())
+            }
+            SubjectKind::User | SubjectKind::Service => Vec::new(),
+            SubjectKind::Group => prefixed("group", groups().into_iter()),
+            SubjectKind::Scope => prefixed("scope", self.scopes()),
+        };
+        for subject in subjects {
+            if !self.subjects.contains(&subject) {
+                self.subjects.push(subject);
+            }
+        }
+    }
+}
+
+fn prefixed<'n>(kind: &str, names: impl Iterator<Item = &'n str>) -> Vec<Box<str>> {
+    names
+        .filter(|name| !name.trim().is_empty())
+        .map(|name| format!("{kind}:{name}").into())
+        .collect()
 }
 
 impl PrincipalType {

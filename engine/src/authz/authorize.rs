@@ -1,0 +1,102 @@
+use std::fmt;
+
+use super::compiled::CompiledPolicy;
+use super::value::RequestValue;
+use super::{AuthzError, Decision};
+use crate::principal::Principal;
+
+/// What the policy says of one subject of a principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubjectAnswer<'a> {
+    /// The subject, as `role:viewer`.
+    pub subject: &'a str,
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// The row that decided; none when no row matched.
+    pub row: Option<RowPlace<'a>>,
+}
+
+/// Where a row is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowPlace<'a> {
+    /// The source's name, usually a file.
+    pub source: &'a str,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl CompiledPolicy {
+    /// Whether `principal` may do `action` on `object`: allowed when any of its subjects is.
+    ///
+    /// An evaluation error of one subject is [`Decision::Error`] even when another is allowed.
+    pub fn authorize(&self, principal: &Principal, object: &str, action: &str) -> Decision {
+        self.authorize_each(principal, object, action, |_| {})
+    }
+
+    /// As [`CompiledPolicy::authorize`], telling what each subject got, in their order. Nothing is
+    /// told when there was nothing to decide on, and nothing after an error.
+    pub fn authorize_each(
+        &self,
+        principal: &Principal,
+        object: &str,
+        action: &str,
+        mut tell: impl FnMut(SubjectAnswer<'_>),
+    ) -> Decision {
+        if principal.id().trim().is_empty()
+            || object.trim().is_empty()
+            || action.trim().is_empty()
+            || principal.subjects().len() == 0
+        {
+            return Decision::Indeterminate;
+        }
+        let mut decision = Decision::Deny;
+        for subject in principal.subjects() {
+            match self.answer(subject, object, action) {
+                Ok(answer) => {
+                    if answer.allowed {
+                        decision = Decision::Allow;
+                    }
+                    tell(answer);
+                }
+                Err(_) => return Decision::Error,
+            }
+        }
+        decision
+    }
+
+    fn answer<'a>(
+        &'a self,
+        subject: &'a str,
+        object: &str,
+        action: &str,
+    ) -> Result<SubjectAnswer<'a>, AuthzError> {
+        let request = [subject, object, action].map(RequestValue::Text);
+        let (number, matcher) = self.matcher("")?;
+        let (first, effect) = self.first_rows(number, matcher, &request)?;
+        let row = first
+            .decisive(effect)
+            .filter(|_| self.looks_at_rows(matcher))
+            .and_then(|row| self.place(matcher.table, row as usize));
+        Ok(SubjectAnswer {
+            subject,
+            allowed: first.allows(effect),
+            row,
+        })
+    }
+
+    /// Where a row of a table is written.
+    pub(super) fn place(&self, table: usize, row: usize) -> Option<RowPlace<'_>> {
+        let index = self.tables.get(table)?.origins.get(row)?;
+        let origin = self.origins.get(*index as usize)?;
+        Some(RowPlace {
+            source: self.sources.get(origin.source as usize)?,
+            line: origin.line,
+        })
+    }
+}
+
+impl fmt::Display for RowPlace<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.source, self.line)
+    }
+}
