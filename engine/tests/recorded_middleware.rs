@@ -249,7 +249,13 @@ fn observed(outcome: &Outcome) -> Value {
     }
     let mut record = serde_json::to_value(&outcome.record).unwrap();
     let members = record.as_object_mut().unwrap();
-    for name in ["principal_type", "matched_roles", "error", "policy_version"] {
+    for name in [
+        "principal_type",
+        "matched_roles",
+        "matched_rules",
+        "error",
+        "policy_version",
+    ] {
         members.remove(name);
     }
     json!({"status": status, "answer": answer, "record": record})

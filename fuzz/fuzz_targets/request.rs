@@ -8,7 +8,7 @@ use tokensmith_engine::authz::{CompiledPolicy, RequestValue};
 use tokensmith_engine::policy::{Source, compile};
 
 const MODEL: &str = "[request_definition]\nr = sub, obj, act\n[policy_definition]\np = sub, obj, act, rule, eft\n[role_definition]\ng = _, _\n[policy_effect]\ne = priority(p.eft) || deny\n[matchers]\nm = g(r.sub, p.sub) && (keyMatch2(r.obj, p.obj) || keyMatch5(r.obj, p.obj) || globMatch(r.obj, p.obj)) && r.act == p.act || ipMatch(r.act, \"10.0.0.0/8\") && r.obj.Level * 2 + 1 >= 3 && r.sub in (\"a\", \"b\") && eval(p.rule)\n";
-const RULES: &str = "p, a, /x/:id, read, \"r.obj.Tags == r.obj.Tags\", allow\np, role:r, /x/{id}/*, read, \"r.obj.Name + '!' == r.sub\", deny\np, b, /**/z, write, \"r.obj.Level in (r.obj.Tags)\", allow\ng, c, role:r\n";
+const RULES: &str = "p, a, /x/:id, read, \"r.obj.Tags == r.obj.Tags\", allow\np, role:r, /x/{id}/*, read, \"r.obj.Name + '!' == r.sub\", deny\np, b, /z/*, write, \"r.obj.Level in (r.obj.Tags)\", allow\ng, c, role:r\n";
 
 static POLICY: LazyLock<CompiledPolicy> = LazyLock::new(|| {
     let source = |name, text| Source { name, text };
