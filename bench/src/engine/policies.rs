@@ -40,6 +40,7 @@ pub(crate) fn compare(report: &mut Report) {
         roles(report, &what, &rules, members);
     }
     paths(report);
+    expressions(report);
     attributes(report);
 }
 
@@ -134,6 +135,28 @@ fn paths(report: &mut Report) {
             ]),
         );
     }
+}
+
+/// A thousand regular expressions that may be found anywhere.
+fn expressions(report: &mut Report) {
+    let model = BASELINE_MODEL.replace("r.obj == p.obj", "regexMatch(r.obj, p.obj)");
+    let text: String = (0..1000)
+        .map(|number| format!("p, role:viewer, \"rack-{number}/[a-z]+[0-9]+$\", GET\n"))
+        .collect();
+    let policy = compiled(&model, &text);
+    report.compare(
+        "1,000 regexMatch rules",
+        &take_turns(vec![
+            Contestant::new("tokensmith-engine, allow", || {
+                let request = ["role:viewer", "/site-a/rack-999/node17", "GET"];
+                assert!(policy.enforce(black_box(&request)).unwrap());
+            }),
+            Contestant::new("tokensmith-engine, deny", || {
+                let request = ["role:viewer", "/site-a/rack-1000/node17", "GET"];
+                assert!(!policy.enforce(black_box(&request)).unwrap());
+            }),
+        ]),
+    );
 }
 
 /// A condition on attributes, evaluated on ten rows.

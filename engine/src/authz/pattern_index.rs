@@ -3,12 +3,16 @@ use std::ops::ControlFlow;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
+use regex::{RegexSet, RegexSetBuilder};
+
 use super::functions::{Function, Part, Pattern};
 
 /// Fewer patterns than this are tried one after the other.
 const FEW: usize = 8;
 /// Longer paths are looked at by their literal start alone.
 const SEGMENTS: usize = 32;
+/// The most that the regular expressions of one set may compile to.
+const SET_BYTES: usize = 32 * 1024 * 1024;
 
 /// Finds the rows whose pattern may match a key, few of them wrongly: the pattern decides.
 #[derive(Debug)]
@@ -21,8 +25,18 @@ pub(super) struct PatternIndex {
     starts: HashMap<Box<str>, Vec<u32>>,
     /// The lengths of those starts.
     lengths: Vec<usize>,
+    /// Regular expressions that may match anything, as one.
+    set: Option<ExpressionSet>,
     hasher: DefaultHashBuilder,
     cuts_query: bool,
+}
+
+/// Many regular expressions, tried in one pass over the key.
+#[derive(Debug)]
+struct ExpressionSet {
+    set: RegexSet,
+    /// The row of each.
+    rows: Vec<u32>,
 }
 
 /// Path patterns with the same number of segments of which the same ones are literal.
@@ -52,6 +66,7 @@ impl PatternIndex {
             shapes: Vec::new(),
             starts: HashMap::new(),
             lengths: Vec::new(),
+            set: None,
             hasher: DefaultHashBuilder::default(),
             cuts_query: function == Function::KeyMatch5,
         };
@@ -59,6 +74,7 @@ impl PatternIndex {
             let own = pattern(*row)?;
             index.insert(*row, own);
         }
+        index.join_expressions(&pattern);
         index.lengths.sort_unstable();
         Some(index)
     }
@@ -101,6 +117,12 @@ impl PatternIndex {
                     rows.iter().try_for_each(|own| row(*own))?;
                 }
             }
+        }
+        // The one look-up that allocates: a mark for each expression.
+        if let Some(own) = &self.set {
+            let matches = own.set.matches(key);
+            let rows = matches.iter().filter_map(|at| own.rows.get(at));
+            rows.copied().try_for_each(&mut row)?;
         }
         for length in &self.lengths {
             let Some(start) = key.as_bytes().get(..*length) else {
@@ -156,6 +178,36 @@ impl PatternIndex {
             self.lengths.push(start.len());
         }
         self.starts.entry(start.into()).or_default().push(row);
+    }
+
+    /// Makes one set of the expressions that no start tells apart. One that becomes too large
+    /// stays a list.
+    fn join_expressions<'p>(&mut self, pattern: &impl Fn(u32) -> Option<&'p Pattern>) {
+        let Some(list) = self.starts.get("").filter(|rows| rows.len() > FEW) else {
+            return;
+        };
+        let (mut expressions, mut rows, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for row in list {
+            match pattern(*row).and_then(Pattern::expression) {
+                Some(expression) => {
+                    expressions.push(expression);
+                    rows.push(*row);
+                }
+                None => others.push(*row),
+            }
+        }
+        let set = RegexSetBuilder::new(expressions)
+            .size_limit(SET_BYTES)
+            .build();
+        if let Ok(set) = set {
+            self.set = Some(ExpressionSet { set, rows });
+            if others.is_empty() {
+                self.starts.remove("");
+                self.lengths.retain(|length| *length > 0);
+            } else {
+                self.starts.insert("".into(), others);
+            }
+        }
     }
 
     fn digest(&self, literal: u32, segments: &[&str; SEGMENTS]) -> u64 {
@@ -247,6 +299,15 @@ mod tests {
             "/a|/b",
             "/é/:x",
             "/a/:x:y",
+            "b$",
+            "^/[a-z]/",
+            "(a|b)/",
+            "[0-9]",
+            "x.j",
+            "^$",
+            ".",
+            "y/x",
+            "/a$",
         ];
         let keys = [
             "/a",

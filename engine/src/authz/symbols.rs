@@ -18,9 +18,9 @@ impl Symbols {
         let number = self.texts.len() as u32;
         self.texts.push(text.into());
         let (texts, hasher) = (&self.texts, &self.hasher);
-        let hash = |number: &u32| hasher.hash_one(texts.get(*number as usize).map(AsRef::as_ref));
+        let hash = |number: &u32| hasher.hash_one(text_of(texts, *number));
         self.numbers
-            .insert_unique(hasher.hash_one(Some(text)), number, hash);
+            .insert_unique(hasher.hash_one(text), number, hash);
         number
     }
 
@@ -31,15 +31,12 @@ impl Symbols {
                 .is_some_and(|own| **own == *text)
         };
         self.numbers
-            .find(self.hasher.hash_one(Some(text)), is_it)
+            .find(self.hasher.hash_one(text), is_it)
             .copied()
     }
 
     pub(super) fn text(&self, number: u32) -> &str {
-        self.texts
-            .get(number as usize)
-            .map(AsRef::as_ref)
-            .unwrap_or_default()
+        text_of(&self.texts, number)
     }
 
     /// The bytes it takes, roughly.
@@ -47,4 +44,11 @@ impl Symbols {
         let texts: usize = self.texts.iter().map(|text| text.len()).sum();
         texts + self.texts.capacity() * size_of::<Box<str>>() + self.numbers.allocation_size()
     }
+}
+
+fn text_of(texts: &[Box<str>], number: u32) -> &str {
+    texts
+        .get(number as usize)
+        .map(AsRef::as_ref)
+        .unwrap_or_default()
 }

@@ -100,6 +100,14 @@ impl Pattern {
         self.exact.then_some(&*self.prefix)
     }
 
+    /// The regular expression, where the pattern is nothing else.
+    pub(crate) fn expression(&self) -> Option<&str> {
+        match &self.matcher {
+            Matcher::Regex(regex) => Some(regex.as_str()),
+            _ => None,
+        }
+    }
+
     /// The parts of a path that needs no regular expression; those of `keyMatch5` are for the key
     /// without its query. A `keyMatch` with a `*` has none: it takes newlines, which
     /// [`Part::Rest`] does not. A `keyMatch4` may ask for more than its parts say, which is that
