@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use super::compiled::CompiledPolicy;
 use super::value::RequestValue;
@@ -9,7 +10,7 @@ use crate::principal::Principal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubjectAnswer<'a> {
     /// The subject, as `role:viewer`.
-    pub subject: &'a str,
+    pub subject: &'a Arc<str>,
     /// Whether it is allowed.
     pub allowed: bool,
     /// The row that decided; none when no row matched.
@@ -20,7 +21,7 @@ pub struct SubjectAnswer<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowPlace<'a> {
     /// The source's name, usually a file.
-    pub source: &'a str,
+    pub source: &'a Arc<str>,
     /// The line, from 1.
     pub line: u32,
 }
@@ -50,7 +51,7 @@ impl CompiledPolicy {
             return Decision::Indeterminate;
         }
         let mut decision = Decision::Deny;
-        for subject in principal.subjects() {
+        for subject in principal.shared_subjects() {
             match self.answer(subject, object, action) {
                 Ok(answer) => {
                     if answer.allowed {
@@ -66,11 +67,11 @@ impl CompiledPolicy {
 
     fn answer<'a>(
         &'a self,
-        subject: &'a str,
+        subject: &'a Arc<str>,
         object: &str,
         action: &str,
     ) -> Result<SubjectAnswer<'a>, AuthzError> {
-        let request = [subject, object, action].map(RequestValue::Text);
+        let request = [&**subject, object, action].map(RequestValue::Text);
         let (number, matcher) = self.matcher("")?;
         let (first, effect) = self.first_rows(number, matcher, &request)?;
         let row = first

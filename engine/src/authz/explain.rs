@@ -123,7 +123,7 @@ impl CompiledPolicy {
             kind: kind.map(|(key, _)| key.clone()).unwrap_or_default(),
             values,
             deny: rows.denies(row),
-            source: place.map(|own| own.source.to_owned()).unwrap_or_default(),
+            source: place.map(|own| own.source.to_string()).unwrap_or_default(),
             line: place.map_or(0, |own| own.line),
             decisive,
             roles: roles.into_inner(),

@@ -5,7 +5,7 @@ use super::actions::rest_action;
 use super::config::{Config, ConfigError, DefaultRoute, Mode};
 use super::deny::Refusal;
 use super::identity::IDENTITY_HEADERS;
-use super::outcome::{DecisionRecord, Outcome};
+use super::outcome::{DecisionRecord, MatchedRule, Outcome};
 use super::request::credentials;
 use super::{ClaimHeader, Identity, Memory, Request, RouteTable, normalise_path};
 use crate::authz::{CompileOptions, CompiledPolicy, Decision};
@@ -92,7 +92,7 @@ struct Call<'r> {
 /// What policy is asked, if the route is mapped.
 #[derive(Debug)]
 enum Input {
-    Mapped { object: String, action: String },
+    Mapped { object: Arc<str>, action: Arc<str> },
     Unmapped,
 }
 
@@ -194,8 +194,8 @@ impl Decider {
         let input = match self.routes.find(request.method, &path, request.authority) {
             Some(route) if route.is_public() => return Step::Done(self.hand_on(record, None)),
             Some(route) => Input::Mapped {
-                object: route.object().into_owned(),
-                action: route.action().into_owned(),
+                object: route.shared_object(),
+                action: route.shared_action(),
             },
             None => self.default_input(request.method, path),
         };
@@ -359,8 +359,8 @@ impl Decider {
             },
         };
         Input::Mapped {
-            object: path,
-            action: action.to_owned(),
+            object: path.into(),
+            action: action.into(),
         }
     }
 
@@ -371,7 +371,7 @@ impl Decider {
         mut record: DecisionRecord,
     ) -> Box<Outcome> {
         let principal = identity.principal();
-        record.principal_id = principal.id().to_owned();
+        record.principal_id = Arc::clone(principal.shared_id());
         record.principal_type = Some(principal.principal_type().name());
         record.roles_count = principal.roles().len();
         if self.record_roles {
@@ -385,9 +385,9 @@ impl Decider {
                     .policy
                     .authorize_each(principal, &object, &action, |answer| {
                         if answer.allowed {
-                            allowed.push(answer.subject.to_owned());
+                            allowed.push(Arc::clone(answer.subject));
                         }
-                        rules.extend(answer.row.map(|row| row.to_string()));
+                        rules.extend(answer.row.map(MatchedRule::from));
                     });
                 record.matched_roles = allowed;
                 record.matched_rules = rules;

@@ -27,7 +27,7 @@ pub use config::{
 pub use decider::{Decider, Pending, Step, Unbound};
 pub use identity::Identity;
 pub use memory::Memory;
-pub use outcome::{DecisionRecord, Denial, Outcome, WantedKey};
+pub use outcome::{DecisionRecord, Denial, MatchedRule, Outcome, WantedKey};
 pub use path::{PathError, normalise_path};
 pub use request::Request;
 pub use routes::{MatchedRoute, RouteConfig, RouteMatch, RouteTable};

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Identity, Mode};
-use crate::authz::Decision;
+use crate::authz::{Decision, RowPlace};
 
 /// What to do with a request. Inbound copies of [`Outcome::strip`] are removed in any case.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub struct Denial {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DecisionRecord {
     /// `sub` of the principal, empty without one.
-    pub principal_id: String,
+    pub principal_id: Arc<str>,
     /// `user` or `service`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal_type: Option<&'static str>,
@@ -57,14 +57,14 @@ pub struct DecisionRecord {
     /// The principal's names in policy rules, as `role:viewer`, that policy allows; empty unless
     /// it decided to allow.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub matched_roles: Vec<String>,
+    pub matched_roles: Vec<Arc<str>>,
     /// The rules that decided, as `site.csv:12`, for each subject with one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub matched_rules: Vec<String>,
+    pub matched_rules: Vec<MatchedRule>,
     /// The object decided on.
-    pub object: String,
+    pub object: Arc<str>,
     /// The action decided on.
-    pub action: String,
+    pub action: Arc<str>,
     /// `allow`, `deny`, `indeterminate` or `error`.
     pub decision: &'static str,
     /// Why, empty when allowed.
@@ -85,6 +85,30 @@ pub struct DecisionRecord {
     pub request_id: Option<String>,
 }
 
+/// Where a rule that decided is written; `site.csv:12` in JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MatchedRule {
+    /// The source's name, usually a file.
+    pub source: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl From<RowPlace<'_>> for MatchedRule {
+    fn from(place: RowPlace<'_>) -> Self {
+        Self {
+            source: Arc::clone(place.source),
+            line: place.line,
+        }
+    }
+}
+
+impl Serialize for MatchedRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}:{}", self.source, self.line))
+    }
+}
+
 impl Outcome {
     /// Whether the request is handed on.
     pub fn is_allowed(&self) -> bool {
@@ -95,14 +119,14 @@ impl Outcome {
 impl DecisionRecord {
     pub(super) fn new(request: &super::Request<'_>, mode: Mode, policy_version: Arc<str>) -> Self {
         Self {
-            principal_id: String::new(),
+            principal_id: Arc::default(),
             principal_type: None,
             roles: Vec::new(),
             roles_count: 0,
             matched_roles: Vec::new(),
             matched_rules: Vec::new(),
-            object: String::new(),
-            action: String::new(),
+            object: Arc::default(),
+            action: Arc::default(),
             decision: Decision::Allow.name(),
             reason: "",
             error: None,

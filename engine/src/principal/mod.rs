@@ -2,6 +2,8 @@
 
 mod mapping;
 
+use std::sync::Arc;
+
 use crate::claims::Claims;
 use crate::verify::Verified;
 
@@ -19,11 +21,11 @@ pub enum PrincipalType {
 /// An authenticated caller. Only verification makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    id: Box<str>,
+    id: Arc<str>,
     principal_type: PrincipalType,
     roles: Vec<Box<str>>,
     scopes: Vec<Box<str>>,
-    subjects: Vec<Box<str>>,
+    subjects: Vec<Arc<str>>,
 }
 
 impl Principal {
@@ -77,8 +79,18 @@ impl Principal {
         self.subjects.iter().map(AsRef::as_ref)
     }
 
+    /// [`Principal::id`], to keep without copying.
+    pub(crate) fn shared_id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// [`Principal::subjects`], to keep without copying.
+    pub(crate) fn shared_subjects(&self) -> &[Arc<str>] {
+        &self.subjects
+    }
+
     fn add_subjects<'c>(&mut self, kind: SubjectKind, groups: impl Fn() -> Vec<&'c str>) {
-        let subjects: Vec<Box<str>> = match kind {
+        let subjects: Vec<Arc<str>> = match kind {
             SubjectKind::Role => prefixed("role", self.roles()),
             SubjectKind::User if self.principal_type == PrincipalType::User => {
                 prefixed("user", [self.id()].into_iter())
@@ -98,7 +110,7 @@ impl Principal {
     }
 }
 
-fn prefixed<'n>(kind: &str, names: impl Iterator<Item = &'n str>) -> Vec<Box<str>> {
+fn prefixed<'n>(kind: &str, names: impl Iterator<Item = &'n str>) -> Vec<Arc<str>> {
     names
         .filter(|name| !name.trim().is_empty())
         .map(|name| format!("{kind}:{name}").into())

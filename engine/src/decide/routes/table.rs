@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::RouteConfig;
 use super::host::host_of;
@@ -114,6 +115,14 @@ impl<'t> MatchedRoute<'t> {
     /// The object that policy decides on; empty for a public route.
     pub fn object(&self) -> Cow<'t, str> {
         self.route.object.fill(self.path)
+    }
+
+    pub(in crate::decide) fn shared_object(&self) -> Arc<str> {
+        self.route.object.fill_shared(self.path)
+    }
+
+    pub(in crate::decide) fn shared_action(&self) -> Arc<str> {
+        self.route.action.fill_shared(self.path)
     }
 
     /// The action that policy decides on; empty for a public route.

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::path_rule::PathRule;
 
@@ -10,7 +11,7 @@ pub(super) struct Template {
 
 #[derive(Debug)]
 enum Part {
-    Text(Box<str>),
+    Text(Arc<str>),
     /// The segment of the path with this position, from 0.
     Segment(usize),
 }
@@ -49,6 +50,16 @@ impl Template {
                 texts.for_each(|text| filled.push_str(text));
                 Cow::Owned(filled)
             }
+        }
+    }
+}
+
+impl Template {
+    /// [`Template::fill`], without copying where nothing is put in.
+    pub(super) fn fill_shared(&self, path: &str) -> Arc<str> {
+        match self.parts.as_slice() {
+            [Part::Text(only)] => Arc::clone(only),
+            _ => self.fill(path).into(),
         }
     }
 }
