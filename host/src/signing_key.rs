@@ -169,12 +169,21 @@ impl SigningKey {
         &self.jwk
     }
 
-    /// A compact JWS of `claims` (RFC 7515), header members `alg`, `kid`, `typ`.
+    /// A token of `claims` (RFC 7519).
     ///
     /// # Errors
     /// [`SignError`].
     pub fn sign(&self, claims: &Map<String, Value>) -> Result<String, SignError> {
-        let header = json!({"alg": self.algorithm.name(), "kid": self.kid, "typ": "JWT"});
+        self.sign_as("JWT", claims)
+    }
+
+    /// A compact JWS of `claims` (RFC 7515) with the type `typ`, header members `alg`, `kid`,
+    /// `typ`.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub fn sign_as(&self, typ: &str, claims: &Map<String, Value>) -> Result<String, SignError> {
+        let header = json!({"alg": self.algorithm.name(), "kid": self.kid, "typ": typ});
         let payload = serde_json::to_vec(claims).map_err(|_| SignError)?;
         let input = format!(
             "{}.{}",

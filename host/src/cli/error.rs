@@ -2,10 +2,12 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 use tokensmith_engine::jose::JwkError;
+use tokensmith_engine::policy::BundleError;
 
 use crate::oidc::OidcError;
 use crate::policy_files::PolicyLoadError;
 use crate::service::ServiceError;
+use crate::signing_key::SigningKeyError;
 use crate::store::StoreError;
 
 /// Why a command could not do its work.
@@ -33,6 +35,12 @@ pub enum CliError {
     /// A policy does not load.
     #[error(transparent)]
     Policy(#[from] PolicyLoadError),
+    /// A policy bundle cannot be made.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A signing key cannot be used.
+    #[error(transparent)]
+    Key(#[from] SigningKeyError),
     /// The service does not start, or ended.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -51,6 +59,8 @@ impl CliError {
             CliError::Usage(_) | CliError::Jwks { .. } | CliError::Fetch(_) => ExitCode::from(2),
             CliError::Io { .. }
             | CliError::Policy(_)
+            | CliError::Bundle(_)
+            | CliError::Key(_)
             | CliError::Service(_)
             | CliError::Store(_) => ExitCode::FAILURE,
         }

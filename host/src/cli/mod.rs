@@ -2,11 +2,14 @@
 
 mod batch;
 mod bootstrap_token;
+mod documents;
 mod error;
 mod jws;
 mod policy;
+mod policy_bundle;
 mod serve;
 mod token;
+mod whole_file;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

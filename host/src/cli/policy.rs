@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tokensmith_engine::authz::CompiledPolicy;
 
+use super::policy_bundle::{self, BundleCommand};
 use super::{CliError, batch};
 use crate::policy_files::{PolicyLoadError, PolicyPaths};
 
@@ -16,6 +17,9 @@ pub(super) enum PolicyCommand {
     Check(PolicyArgs),
     /// Print the policy version
     Version(PolicyArgs),
+    /// Sign a policy as one file, and open such files
+    #[command(subcommand)]
+    Bundle(BundleCommand),
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +58,7 @@ pub(super) fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
                 policy.policy_version()
             );
         }
+        PolicyCommand::Bundle(command) => return policy_bundle::run(command),
         PolicyCommand::Version(files) => println!("{}", files.compile()?.policy_version()),
     }
     Ok(ExitCode::SUCCESS)
@@ -61,12 +66,15 @@ pub(super) fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
 
 impl PolicyArgs {
     fn compile(self) -> Result<CompiledPolicy, PolicyLoadError> {
+        self.paths().compile()
+    }
+
+    pub(super) fn paths(self) -> PolicyPaths {
         PolicyPaths {
             model: self.model,
             baseline: self.policy.is_empty(),
             rules: self.policy.into_iter().chain(self.grouping).collect(),
         }
-        .compile()
     }
 }
 

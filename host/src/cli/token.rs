@@ -1,7 +1,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -14,8 +14,7 @@ use tokensmith_engine::principal::{Principal, PrincipalMapping};
 use tokensmith_engine::verify::aws_lc::AwsLc;
 use tokensmith_engine::verify::{KeyRing, Verdict, Verifier};
 
-use super::{CliError, runtime};
-use crate::oidc;
+use super::{CliError, documents};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
@@ -88,7 +87,7 @@ pub(super) fn run(command: TokenCommand) -> Result<ExitCode, CliError> {
 
 fn verify(arguments: &VerifyArgs) -> Result<ExitCode, CliError> {
     let limits = Limits::default();
-    let document = jwks_document(&arguments.jwks)?;
+    let document = documents::jwks(&arguments.jwks)?;
     let set = JwkSet::parse(&document, &limits).map_err(|error| CliError::Jwks {
         name: arguments.jwks.clone(),
         error,
@@ -169,15 +168,6 @@ fn certificate(path: &Path) -> Result<CertificateThumbprint, CliError> {
         Err(_) => bytes,
     };
     Ok(CertificateThumbprint::of_der(&der))
-}
-
-/// Reads a file, or fetches what is a URL.
-fn jwks_document(name: &str) -> Result<Vec<u8>, CliError> {
-    if !name.starts_with("https://") && !name.starts_with("http://") {
-        return std::fs::read(name)
-            .map_err(|error| CliError::Usage(format!("cannot read JWK set `{name}`: {error}")));
-    }
-    Ok(runtime()?.block_on(oidc::fetch_document(name, Duration::from_secs(10)))?)
 }
 
 fn inspect(arguments: &InspectArgs) -> Result<ExitCode, CliError> {
