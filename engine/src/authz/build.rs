@@ -1,7 +1,3 @@
-use std::collections::BTreeMap;
-
-use hashbrown::HashMap;
-
 use super::clause::Clause;
 use super::compile::{Names, Refused, check_get, compile};
 use super::compiled::{CompiledPolicy, Matcher};
@@ -12,9 +8,10 @@ use super::matcher;
 use super::node::{Node, PatternSource};
 use super::options::CompileOptions;
 use super::role_graph::{GraphError, GraphLink, RoleGraph};
+use super::row_order;
 use super::rows::Rows;
 use super::symbols::Symbols;
-use crate::policy::{Definition, Effect, Location, Model, PolicyError, Row, Rules};
+use crate::policy::{Definition, Location, Model, PolicyError, Rules};
 
 /// Compiles a parsed policy.
 pub(super) fn build(
@@ -88,118 +85,17 @@ fn table(
     rules: &Rules,
     symbols: &mut Symbols,
 ) -> Result<Rows, PolicyError> {
-    let mut order: Vec<(usize, &Row)> = rules
-        .rows
-        .iter()
-        .enumerate()
-        .filter(|(_, row)| row.kind == kind)
-        .collect();
-    let by_subject = model
-        .effects
-        .first()
-        .is_some_and(|effect| effect.value == Effect::SubjectPriority);
-    if by_subject {
-        let depths = depths(model, rules)?;
-        let domain = definition.position("dom");
-        let depth = |row: &Row| {
-            let domain = domain.map_or("", |field| row.value(field));
-            let name = (domain.to_owned(), row.value(0).to_owned());
-            depths.get(&name).copied().unwrap_or(0)
-        };
-        order.sort_by_key(|(_, row)| std::cmp::Reverse(depth(row)));
-    }
-    if let Some(field) = definition.position("priority") {
-        let mut keyed = Vec::with_capacity(order.len());
-        for (index, row) in order {
-            let text = row.value(field);
-            let priority: i64 = text.parse().map_err(|_| PolicyError::Syntax {
-                at: rules.location(row.origin, row.column(field)),
-                message: format!("priority `{text}` is not a whole number"),
-            })?;
-            keyed.push((priority, index, row));
-        }
-        keyed.sort_by_key(|(priority, _, _)| *priority);
-        order = keyed
-            .into_iter()
-            .map(|(_, index, row)| (index, row))
-            .collect();
-    }
     let mut rows = Rows {
         width: definition.fields.len(),
         ..Rows::default()
     };
-    for (index, row) in order {
+    for (index, row) in row_order::ordered(kind, definition, model, rules)? {
         rows.cells
             .extend(row.values.iter().map(|value| symbols.intern(value)));
         rows.denies.push(row.deny);
         rows.origins.push(index as u32);
     }
     Ok(rows)
-}
-
-/// How far each subject is from the top of the roles, by domain and name.
-fn depths(model: &Model, rules: &Rules) -> Result<HashMap<(String, String), usize>, PolicyError> {
-    let Some(kind) = model.roles.iter().position(|own| own.key == "g") else {
-        return Ok(HashMap::new());
-    };
-    let mut members: BTreeMap<(String, String), Vec<(String, String)>> = BTreeMap::new();
-    let mut depths: HashMap<(String, String), usize> = HashMap::new();
-    let links: Vec<_> = rules.links.iter().filter(|own| own.kind == kind).collect();
-    for link in &links {
-        let member = (link.domain.clone(), link.member.clone());
-        let role = (link.domain.clone(), link.role.clone());
-        depths.entry(role.clone()).or_insert(0);
-        depths.insert(member.clone(), 1);
-        members.entry(role).or_default().push(member);
-    }
-    let mut level: Vec<(String, String)> = depths
-        .iter()
-        .filter(|(_, depth)| **depth == 0)
-        .map(|(name, _)| name.clone())
-        .collect();
-    let mut reached = level.len();
-    // The longest way counts: as many levels as there are names, or the roles go in a circle.
-    for depth in 0..=depths.len() {
-        let mut next: Vec<(String, String)> = Vec::new();
-        for name in &level {
-            depths.insert(name.clone(), depth);
-            next.extend(members.get(name).into_iter().flatten().cloned());
-        }
-        next.sort_unstable();
-        next.dedup();
-        if next.is_empty() {
-            break;
-        }
-        reached = reached.max(depth);
-        level = next;
-        if depth == depths.len() {
-            return Err(circle(rules, &links));
-        }
-    }
-    let in_circle = links.iter().any(|link| {
-        let name = (link.domain.clone(), link.role.clone());
-        let member = (link.domain.clone(), link.member.clone());
-        depths.get(&member) <= depths.get(&name)
-    });
-    if in_circle {
-        return Err(circle(rules, &links));
-    }
-    Ok(depths)
-}
-
-fn circle(rules: &Rules, links: &[&crate::policy::Link]) -> PolicyError {
-    let at = links.first().map_or(
-        Location {
-            source: String::new(),
-            line: 1,
-            column: 1,
-        },
-        |link| rules.location(link.origin, 1),
-    );
-    PolicyError::Unsupported {
-        at,
-        message: "`subjectPriority` needs roles that do not go in a circle".to_owned(),
-    }
 }
 
 fn graph(

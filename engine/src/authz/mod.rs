@@ -27,6 +27,7 @@ mod node;
 mod options;
 mod pattern_index;
 mod role_graph;
+mod row_order;
 mod rows;
 mod symbols;
 mod value;
