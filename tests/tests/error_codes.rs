@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
+    "engine/src/authz/analysis/error.rs",
     "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
     "engine/src/claims/error.rs",

@@ -51,6 +51,7 @@ pub(super) fn build(
         tables,
         origins: rules.rows.iter().map(|row| row.origin).collect(),
         sources: rules.sources.clone(),
+        relations: model.roles.iter().map(|own| own.key.clone()).collect(),
         kinds: model
             .policies
             .iter()
@@ -113,9 +114,10 @@ fn graph(
             member: symbols.intern(&link.member),
             role: symbols.intern(&link.role),
             domain: symbols.intern(&link.domain),
+            origin: link.origin,
         })
         .collect();
-    RoleGraph::new(&links, has_domains, names, domains, symbols).map_err(|error| match error {
+    RoleGraph::new(links, has_domains, names, domains, symbols).map_err(|error| match error {
         GraphError::Pattern(index, message) => PolicyError::Syntax {
             at: own.get(index).map_or(
                 Location {

@@ -31,6 +31,8 @@ pub struct CompiledPolicy {
     pub(super) sources: Vec<Arc<str>>,
     /// The kinds of rows and their fields.
     pub(super) kinds: Vec<(String, Vec<String>)>,
+    /// The role relations, `g`, `g2`... in the order of the graphs.
+    pub(super) relations: Vec<String>,
 }
 
 /// A matcher and what it goes with.

@@ -94,7 +94,7 @@ impl CompiledPolicy {
         })
     }
 
-    fn explained(
+    pub(super) fn explained(
         &self,
         matcher: &Matcher,
         scope: &Scope<'_>,

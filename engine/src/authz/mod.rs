@@ -10,6 +10,7 @@
 //! * Rows that the index leaves out are not evaluated, so that an error in one does not show.
 //! * Patterns come from the policy, never from the request.
 
+mod analysis;
 mod authorize;
 mod build;
 mod clause;
@@ -32,6 +33,10 @@ mod rows;
 mod symbols;
 mod value;
 
+pub use analysis::{
+    AnalysisError, Answer, BASELINE_ROLES, Change, Finding, Grant, NearMiss, NodeKind, PictureEdge,
+    PictureNode, PolicyDiff, Reason, RolePicture, Severity, Side,
+};
 pub use authorize::{RowPlace, SubjectAnswer};
 pub use compiled::CompiledPolicy;
 pub use decision::Decision;

@@ -222,14 +222,16 @@ impl PatternIndex {
     }
 }
 
-struct Whole<'p> {
+/// A pattern of whole path segments.
+pub(super) struct Whole<'p> {
     /// `None` is a placeholder.
-    texts: Vec<Option<&'p str>>,
-    open: bool,
+    pub(super) texts: Vec<Option<&'p str>>,
+    /// Whether anything may follow the segments, beginning with a `/`.
+    pub(super) open: bool,
 }
 
 /// The segments of a pattern whose placeholders are whole ones, and whose `/*`, if any, is last.
-fn whole_segments(parts: &[Part]) -> Option<Whole<'_>> {
+pub(super) fn whole_segments(parts: &[Part]) -> Option<Whole<'_>> {
     let mut texts: Vec<Option<&str>> = vec![Some("")];
     // Whether the last segment has text or a placeholder already.
     let mut begun = false;

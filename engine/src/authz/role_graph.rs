@@ -2,9 +2,10 @@ use hashbrown::{HashMap, HashSet};
 
 use super::functions::{Function, Pattern};
 use super::symbols::Symbols;
+use crate::policy::Origin;
 
 /// Casbin follows at most this many role links.
-const HOPS: usize = 10;
+pub(super) const HOPS: usize = 10;
 /// The most members and roles that all closures together may have: what is reached within ten
 /// links can be far more than the links.
 const REACHED: usize = 20_000_000;
@@ -23,6 +24,8 @@ pub(super) struct RoleGraph {
     patterns: HashMap<u32, Pattern>,
     /// Every domain with links, and its pattern.
     every_domain: Vec<(u32, Option<Pattern>)>,
+    /// The links as they were read, for reports.
+    links: Box<[GraphLink]>,
 }
 
 /// One link.
@@ -31,6 +34,8 @@ pub(super) struct GraphLink {
     pub(super) member: u32,
     pub(super) role: u32,
     pub(super) domain: u32,
+    /// The line it is in.
+    pub(super) origin: Origin,
 }
 
 /// Why a relation was refused.
@@ -44,7 +49,7 @@ pub(super) enum GraphError {
 
 impl RoleGraph {
     pub(super) fn new(
-        links: &[GraphLink],
+        links: Vec<GraphLink>,
         has_domains: bool,
         names: Option<Function>,
         domains: Option<Function>,
@@ -58,6 +63,7 @@ impl RoleGraph {
             reached: HashMap::new(),
             patterns: HashMap::new(),
             every_domain: Vec::new(),
+            links: Box::default(),
         };
         for (index, link) in links.iter().enumerate() {
             let roles = graph.direct.entry((link.member, link.domain)).or_default();
@@ -91,6 +97,7 @@ impl RoleGraph {
         if graph.is_literal() {
             graph.close()?;
         }
+        graph.links = links.into();
         Ok(graph)
     }
 
@@ -101,6 +108,24 @@ impl RoleGraph {
 
     pub(super) fn has_domains(&self) -> bool {
         self.has_domains
+    }
+
+    /// The function that names are patterns of.
+    pub(super) fn names(&self) -> Option<Function> {
+        self.names
+    }
+
+    /// The links in the order they were read, repeated ones included.
+    pub(super) fn links(&self) -> &[GraphLink] {
+        &self.links
+    }
+
+    /// The roles that links give to `member` in `domain`.
+    pub(super) fn direct(&self, member: u32, domain: u32) -> &[u32] {
+        self.direct
+            .get(&(member, domain))
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// What `member` counts as in `domain`, itself included; `None` when only as itself.
@@ -191,7 +216,8 @@ impl RoleGraph {
     pub(super) fn bytes(&self) -> usize {
         let lists: usize = self.direct.values().map(|roles| roles.capacity() * 4).sum();
         let reached: usize = self.reached.values().map(|roles| roles.len() * 4).sum();
-        lists + reached + self.direct.allocation_size() + self.reached.allocation_size()
+        let links = self.links.len() * size_of::<GraphLink>();
+        lists + reached + links + self.direct.allocation_size() + self.reached.allocation_size()
     }
 
     fn close(&mut self) -> Result<(), GraphError> {

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use thiserror::Error;
+use tokensmith_engine::authz::{AnalysisError, AuthzError};
 use tokensmith_engine::jose::JwkError;
 use tokensmith_engine::policy::BundleError;
 
@@ -41,6 +42,12 @@ pub enum CliError {
     /// A signing key cannot be used.
     #[error(transparent)]
     Key(#[from] SigningKeyError),
+    /// A policy has no answer to a request.
+    #[error(transparent)]
+    Authz(#[from] AuthzError),
+    /// A policy cannot be looked at in the way that was asked for.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
     /// The service does not start, or ended.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -56,9 +63,13 @@ impl CliError {
     /// 2 for wrong usage, 1 for all else.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            CliError::Usage(_) | CliError::Jwks { .. } | CliError::Fetch(_) => ExitCode::from(2),
+            CliError::Usage(_)
+            | CliError::Jwks { .. }
+            | CliError::Fetch(_)
+            | CliError::Analysis(_) => ExitCode::from(2),
             CliError::Io { .. }
             | CliError::Policy(_)
+            | CliError::Authz(_)
             | CliError::Bundle(_)
             | CliError::Key(_)
             | CliError::Service(_)

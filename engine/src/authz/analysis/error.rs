@@ -1,0 +1,39 @@
+use thiserror::Error;
+
+/// Why a policy cannot be looked at in the way that was asked for.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum AnalysisError {
+    /// No request is one of both policies.
+    #[error("the policies answer different requests: `{old}` and `{new}`")]
+    Requests {
+        /// The request definitions of the old policy.
+        old: String,
+        /// Those of the new one.
+        new: String,
+    },
+    /// Nobody could read the picture.
+    #[error(
+        "a picture of {nodes} members, roles and grants is too large, at most {limit} are drawn: \
+         narrow it to one subject"
+    )]
+    PictureTooLarge {
+        /// How many there are.
+        nodes: usize,
+        /// How many may be.
+        limit: usize,
+    },
+    /// The policy does not have the subject.
+    #[error("no rule and no grouping names `{0}`")]
+    UnknownSubject(String),
+}
+
+impl AnalysisError {
+    /// A stable identifier for logs, metrics and documentation.
+    pub fn code(&self) -> &'static str {
+        match self {
+            AnalysisError::Requests { .. } => "diff_requests",
+            AnalysisError::PictureTooLarge { .. } => "picture_too_large",
+            AnalysisError::UnknownSubject(_) => "subject_unknown",
+        }
+    }
+}
