@@ -456,3 +456,63 @@ fn a_policy_that_does_not_load_is_named_by_its_place() {
         assert!(errors.contains("`none.csv`"), "{command:?}: {errors}");
     }
 }
+
+#[test]
+fn versions_of_the_go_release() {
+    let scratch = Scratch::new();
+    // Recorded from that release.
+    let file = scratch.write("f1.csv", "p, role:viewer, a, read\n");
+    let grouping = scratch.write("g1.csv", "g, user:alice, role:viewer\n");
+    let folder = scratch.path().join("policies");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("20.csv"), "p, role:viewer, b, read").unwrap();
+    std::fs::write(folder.join("10.csv"), "p, role:viewer, a, read\n").unwrap();
+    std::fs::write(folder.join("note.txt"), "not a rule").unwrap();
+    let [file, grouping, folder] = [file, grouping, folder].map(|path| path.display().to_string());
+    for (arguments, expected) in [
+        (
+            vec![],
+            "0d822a9914e3530dad620e4cc378ec8ecbe7af87b1cc3e192f31c59f41a02e70",
+        ),
+        (
+            vec!["--policy", &file],
+            "c05ba2f4a78a0cfa696556e96a2c56ca05c1c7c5425e7b22db15b038096eb506",
+        ),
+        (
+            vec!["--policy", &file, "--grouping", &grouping],
+            "2eb149a311fcb62e81f6ce26d19abf9f277f966c5df134e801f5bc8124ccdfb1",
+        ),
+        (
+            vec!["--grouping", &grouping],
+            "c1398fdfd3c3315cfecf8bf7b394d62c888e6f656d570e5319675ead340e3bda",
+        ),
+        (
+            vec!["--policy", &folder],
+            "36273ad5a628ccf3255ebdeb58a059c02bdb12dc5d2bd3ba915f50e29ca4f9e9",
+        ),
+        (
+            vec!["--v1-dir", &folder],
+            "2a82fbb39a3b0d2ad6df907b18a63edf8159ef1bb18c950680fe2c7d370bd5b2",
+        ),
+    ] {
+        let output = tokensmith(scratch.path())
+            .args(["policy", "version", "--v1"])
+            .args(&arguments)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.trim(), expected, "{arguments:?}");
+    }
+    for wrong in [
+        vec!["--v1", "--policy", &file, "--policy", &file],
+        vec!["--v1", "--model", &file],
+        vec!["--v1-dir", &folder],
+    ] {
+        let output = tokensmith(scratch.path())
+            .args(["policy", "version"])
+            .args(&wrong)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+    }
+}

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::Value;
@@ -44,6 +44,18 @@ impl PolicyArgs {
 }
 
 impl LoadArgs {
+    pub(super) fn model(&self) -> Option<&Path> {
+        self.files.model.as_deref()
+    }
+
+    pub(super) fn policy(&self) -> &[PathBuf] {
+        &self.files.policy
+    }
+
+    pub(super) fn grouping(&self) -> &[PathBuf] {
+        &self.files.grouping
+    }
+
     /// Reads and compiles the policy.
     pub(super) fn compile(self) -> Result<CompiledPolicy, CliError> {
         let options = self.options();

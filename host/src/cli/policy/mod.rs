@@ -8,6 +8,7 @@ mod graph;
 mod lint;
 mod rows;
 mod table;
+mod version;
 mod who_can;
 
 use std::process::ExitCode;
@@ -39,7 +40,7 @@ pub(super) enum PolicyCommand {
     /// Load a policy and say whether it is good
     Check(CheckArgs),
     /// Print the policy version
-    Version(VersionArgs),
+    Version(version::VersionArgs),
     /// Sign a policy as one file, and open such files
     #[command(subcommand)]
     Bundle(BundleCommand),
@@ -54,16 +55,6 @@ pub(super) struct CheckArgs {
     json: bool,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct VersionArgs {
-    #[command(flatten)]
-    files: LoadArgs,
-    /// Answer as JSON
-    #[arg(long)]
-    json: bool,
-    // `--v1` goes here.
-}
-
 pub(super) fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
     match command {
         PolicyCommand::Eval(arguments) => eval::run(arguments),
@@ -73,7 +64,7 @@ pub(super) fn run(command: PolicyCommand) -> Result<ExitCode, CliError> {
         PolicyCommand::Lint(arguments) => lint::run(arguments),
         PolicyCommand::Graph(arguments) => graph::run(arguments),
         PolicyCommand::Check(arguments) => check(arguments),
-        PolicyCommand::Version(arguments) => version(arguments),
+        PolicyCommand::Version(arguments) => version::run(arguments),
         PolicyCommand::Bundle(command) => policy_bundle::run(command),
     }
 }
@@ -85,18 +76,6 @@ fn check(arguments: CheckArgs) -> Result<ExitCode, CliError> {
         print_json(&json!({"ok": true, "rules": rules, "policy_version": version}))?;
     } else {
         print(&format!("ok: {rules} rules, policy_version {version}\n"))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn version(arguments: VersionArgs) -> Result<ExitCode, CliError> {
-    // `--v1` answers here, before the policy is compiled.
-    let policy = arguments.files.compile()?;
-    let version = policy.policy_version();
-    if arguments.json {
-        print_json(&json!({"policy_version": version}))?;
-    } else {
-        print(&format!("{version}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
