@@ -48,7 +48,7 @@ proptest! {
         prop_assert!(held <= bound, "{held} bytes for a token of {}", token.len());
         let held = peak(|| drop(Claims::parse(payload.as_bytes(), &limits)));
         prop_assert!(held <= 2 * payload.len() as u64 + bound, "{held}");
-        let request = ProofRequest { method: "GET", uri: "https://a/b", access_token: None, nonce: None };
+        let request = ProofRequest { method: "GET", uri: "https://a/b", access_token: None, jkt: None, nonce: None };
         let held = peak(|| drop(DpopRules::default().begin(&token, &request, &limits, &External, 0)));
         prop_assert!(held <= 2 * bound, "{held}");
     }

@@ -14,6 +14,7 @@ fuzz_target!(|input: (&str, &[u8])| {
         method: "GET",
         uri: "https://a.example/b",
         access_token: None,
+        jkt: None,
         nonce: None,
     };
     let limits = Limits::default();

@@ -286,6 +286,7 @@ fn examples_of_rfc_9449_and_rfc_8705() {
                 method: text("htm"),
                 uri: text("htu"),
                 access_token: example["access_token"].as_str(),
+                jkt: None,
                 nonce: None,
             };
             let iat = example["iat"].as_i64().unwrap();

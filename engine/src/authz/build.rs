@@ -4,14 +4,14 @@ use super::compiled::{CompiledPolicy, Matcher};
 use super::evaluate::Scope;
 use super::functions::{Function, Pattern};
 use super::index::Index;
-use super::matcher;
+use super::matcher::{self, Expr};
 use super::node::{Node, PatternSource};
 use super::options::CompileOptions;
 use super::role_graph::{GraphError, GraphLink, RoleGraph};
 use super::row_order;
 use super::rows::Rows;
 use super::symbols::Symbols;
-use crate::policy::{Definition, Location, Model, PolicyError, Rules};
+use crate::policy::{Definition, Location, Model, Named, PolicyError, Rules};
 
 /// Compiles a parsed policy.
 pub(super) fn build(
@@ -32,7 +32,7 @@ pub(super) fn build(
         let names = options.names(&definition.key);
         let domains = options
             .domains(&definition.key)
-            .or_else(|| domain_matching(model, &definition.key));
+            .or_else(|| domain_matching(model));
         let has_domains = definition.places > 2;
         graphs.push(graph(
             kind,
@@ -65,15 +65,13 @@ pub(super) fn build(
     Ok(compiled)
 }
 
-/// Casbin turns on domain patterns by itself for a matcher with this very text.
-fn domain_matching(model: &Model, relation: &str) -> Option<Function> {
-    if relation != "g" {
-        return None;
-    }
+/// Casbin turns on domain patterns by itself, for every relation with domains, when the matcher
+/// has this very text.
+fn domain_matching(model: &Model) -> Option<Function> {
     let second = |definition: &Definition| definition.fields.get(1).cloned();
     let (request, policy) = (model.requests.first()?, model.policies.first()?);
     let (request, policy) = (second(request)?, second(policy)?);
-    let matcher = model.matchers.first()?.value.to_string();
+    let matcher = &model.matchers.first()?.text;
     matcher
         .contains(&format!("keyMatch(r.{request}, p.{policy})"))
         .then_some(Function::KeyMatch)
@@ -181,6 +179,7 @@ fn one_matcher(
         };
         error(at, refused)
     })?;
+    check_readings(own, &node, definition, &compiled.graphs)?;
     let Some(rows) = compiled.tables.get_mut(policy) else {
         return Err(missing("p"));
     };
@@ -210,6 +209,37 @@ fn one_matcher(
         node,
         clauses,
     })
+}
+
+/// Refuses what Casbin reads as something else than is written, and patterns of a caller.
+fn check_readings(
+    own: &Named<Expr>,
+    node: &Node,
+    policy: &Definition,
+    graphs: &[RoleGraph],
+) -> Result<(), PolicyError> {
+    let refuse = |message: &str| {
+        Err(PolicyError::Unsupported {
+            at: own.at.clone(),
+            message: message.to_owned(),
+        })
+    };
+    if !node.mentions_policy() && own.text.contains(&format!("{}_", policy.key)) {
+        return refuse(&format!(
+            "Casbin takes `{}_` for a policy field, and this matcher has none: use another name",
+            policy.key
+        ));
+    }
+    let callers_pattern = node.any(&|node| match node {
+        Node::Role { graph, role, .. } => {
+            role.mentions_request() && graphs.get(*graph).is_some_and(|own| own.names().is_some())
+        }
+        _ => false,
+    });
+    if callers_pattern {
+        return refuse("a role that the request names would be a pattern of the caller");
+    }
+    Ok(())
 }
 
 /// The rows that the clause's own conditions on rows leave.

@@ -20,6 +20,8 @@ pub(super) struct Clause {
     pub(super) pattern: Option<PatternTerm>,
     /// The rest, evaluated on the rows found.
     pub(super) rest: Vec<Node>,
+    /// Whether one term is the whole matcher: then it may be a number.
+    pub(super) is_whole: bool,
 }
 
 /// A request value or an attribute of it.
@@ -64,9 +66,13 @@ impl Clause {
     /// The alternatives of a matcher.
     pub(super) fn split(matcher: &Node, graphs: &[RoleGraph]) -> Vec<Self> {
         let alternatives = alternatives(matcher).unwrap_or_else(|| vec![vec![matcher]]);
+        let is_whole = alternatives.len() == 1;
         alternatives
             .into_iter()
-            .map(|terms| Self::new(&terms, graphs))
+            .map(|terms| Self {
+                is_whole: is_whole && terms.len() == 1,
+                ..Self::new(&terms, graphs)
+            })
             .collect()
     }
 

@@ -234,12 +234,37 @@ impl CompiledPolicy {
         }
         let mut first = FirstRows::default();
         for (clause, index) in &matcher.clauses {
-            index.find(clause, &scope, effect, &mut first)?;
+            if index.find(clause, &scope, effect, &mut first).is_err() {
+                // Whether Casbin comes to the error depends on the order of rows and terms.
+                return Ok((self.row_by_row(matcher, &scope)?, effect));
+            }
             if first.is_decided(effect) {
                 break;
             }
         }
         Ok((first, effect))
+    }
+
+    /// As Casbin does it: every row in order, until they decide or one has an error.
+    fn row_by_row<'s>(
+        &self,
+        matcher: &'s Matcher,
+        scope: &Scope<'s>,
+    ) -> Result<FirstRows, AuthzError> {
+        let mut first = FirstRows::default();
+        for row in 0..scope.rows.len() {
+            let scope = Scope {
+                row: Some(row),
+                ..*scope
+            };
+            if scope.matches(&matcher.node)? {
+                first.add(row as u32, scope.rows.denies(row));
+                if first.is_decided(matcher.effect) || matcher.effect.is_first_match() {
+                    break;
+                }
+            }
+        }
+        Ok(first)
     }
 
     fn wrong_size(&self, found: usize) -> AuthzError {

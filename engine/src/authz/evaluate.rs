@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use serde_json::Value as Json;
 
 use super::AuthzError;
-use super::functions::key_get;
+use super::functions::{FunctionError, Pattern, key_get};
 use super::matcher::Operator;
 use super::node::{Node, PatternSource};
 use super::role_graph::RoleGraph;
@@ -58,11 +58,14 @@ impl<'s> Scope<'s> {
                         .cell(*field)
                         .and_then(|cell| self.rows.patterns.get(&(*function, cell))),
                 };
-                match pattern {
-                    Some(pattern) => Ok(Value::Bool(pattern.matches(key)?)),
+                let matches = match pattern {
+                    Some(pattern) => pattern.matches(key)?,
                     // Only without a row: the pattern is empty.
-                    None => Ok(Value::Bool(key.is_empty())),
-                }
+                    None => Pattern::compile(*function, "")
+                        .map_err(FunctionError::from)?
+                        .matches(key)?,
+                };
+                Ok(Value::Bool(matches))
             }
             Node::KeyGet {
                 function,
@@ -237,16 +240,28 @@ impl<'s> Scope<'s> {
             // All elements are evaluated: an error in one is not hidden by a match before it.
             let mut found = false;
             for element in elements {
-                found |= own.equals(&self.evaluate(element)?);
+                found |= is_element(own, &self.evaluate(element)?)?;
             }
             return Ok(found);
         }
         match self.evaluate(list)? {
-            Value::Json(Json::Array(elements)) => Ok(elements
-                .iter()
-                .any(|element| own.equals(&Value::from(element)))),
+            Value::Json(Json::Array(elements)) => {
+                let mut found = false;
+                for element in elements {
+                    found |= is_element(own, &Value::from(element))?;
+                }
+                Ok(found)
+            }
             other => Err(other.refused("in")),
         }
+    }
+}
+
+/// `==`, but that Casbin has no answer for two arrays or objects.
+fn is_element(own: &Value<'_>, element: &Value<'_>) -> Result<bool, AuthzError> {
+    match (own, element) {
+        (Value::Json(_), Value::Json(_)) => Err(own.refused("in")),
+        _ => Ok(own.equals(element)),
     }
 }
 

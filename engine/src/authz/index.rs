@@ -230,8 +230,7 @@ impl<'s> Search<'_, 's> {
                 _ => return Ok(false),
             }
         }
-        // A matcher of one term may be a number; terms that are joined are true or false.
-        if let ([only], true) = (self.clause.rest.as_slice(), self.is_lone()) {
+        if let ([only], true) = (self.clause.rest.as_slice(), self.clause.is_whole) {
             return scope.matches(only);
         }
         for term in &self.clause.rest {
@@ -240,14 +239,6 @@ impl<'s> Search<'_, 's> {
             }
         }
         Ok(true)
-    }
-
-    /// Whether the rest is all the clause has.
-    fn is_lone(&self) -> bool {
-        self.clause.conditions.is_empty()
-            && self.clause.filters.is_empty()
-            && self.clause.keys.is_empty()
-            && self.clause.pattern.is_none()
     }
 
     fn until_decided(&self) -> ControlFlow<End> {

@@ -27,6 +27,8 @@ pub struct ProofRequest<'r> {
     pub uri: &'r str,
     /// The access token that came with the proof; `None` at a token endpoint.
     pub access_token: Option<&'r str>,
+    /// The `cnf.jkt` that the proof's key has to have; a proof of another key costs nothing more.
+    pub jkt: Option<&'r str>,
     /// The nonce the server gave, if it asks for one.
     pub nonce: Option<&'r str>,
 }
@@ -80,6 +82,10 @@ impl DpopRules {
             return Err(BindingError::ProofType);
         }
         let jwk = embedded_key(&jws.signing_input, limits)?;
+        let own = jwk.thumbprint();
+        if request.jkt.is_some_and(|jkt| jkt != own) {
+            return Err(BindingError::KeyMismatch);
+        }
         if !jwk.allows(jws.header.algorithm) {
             return Err(BindingError::ProofKey(JwkError::AlgorithmMismatch));
         }
@@ -114,7 +120,7 @@ impl DpopRules {
         {
             return Err(BindingError::ProofNonce);
         }
-        let thumbprint = decode_base64url(jwk.thumbprint())
+        let thumbprint = decode_base64url(own)
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or(BindingError::ProofKey(JwkError::Unusable))?;
         Ok(ProofJob {

@@ -40,6 +40,8 @@ pub struct ReplayCache {
     capacity: usize,
     /// No entry ends before this.
     next_end: i64,
+    /// Entries that ended until then are gone, whatever the clock says later.
+    forgotten_until: i64,
 }
 
 impl ReplayCache {
@@ -49,6 +51,7 @@ impl ReplayCache {
             until: HashMap::new(),
             capacity: entries,
             next_end: i64::MAX,
+            forgotten_until: i64::MIN,
         }
     }
 
@@ -57,11 +60,15 @@ impl ReplayCache {
         if self.until.get(&key).is_some_and(|until| now < *until) {
             return Replay::Seen;
         }
+        if ends <= self.forgotten_until {
+            return Replay::Unknown;
+        }
         if self.until.len() >= self.capacity {
             if now < self.next_end {
                 return Replay::Unknown;
             }
             self.until.retain(|_, until| now < *until);
+            self.forgotten_until = self.forgotten_until.max(now);
             self.next_end = self.until.values().copied().min().unwrap_or(i64::MAX);
             if self.until.len() >= self.capacity {
                 return Replay::Unknown;
@@ -101,6 +108,8 @@ mod tests {
         assert_eq!(cache.check(key(2), 20, 9), Replay::Seen);
         assert_eq!(cache.check(key(3), 20, 10), Replay::Fresh);
         assert_eq!(cache.len(), 2);
+        // The clock goes back: what was forgotten is not fresh again.
+        assert_eq!(cache.check(key(1), 10, 5), Replay::Unknown);
         assert_eq!(ReplayCache::new(0).check(key(1), 10, 0), Replay::Unknown);
     }
 }

@@ -7,7 +7,8 @@ use super::deny::Refusal;
 use super::identity::IDENTITY_HEADERS;
 use super::outcome::{DecisionRecord, MatchedRule, Outcome};
 use super::request::credentials;
-use super::{ClaimHeader, Identity, Memory, Request, RouteTable, normalise_path};
+use super::routes::host_of;
+use super::{ClaimHeader, Identity, Memory, PathError, Request, RouteTable, normalise_path};
 use crate::authz::{CompileOptions, CompiledPolicy, Decision};
 use crate::binding::{
     CertificateThumbprint, DpopProof, DpopRules, Presented, ProofJob, ProofRequest, Scheme,
@@ -72,6 +73,8 @@ enum Check<'r> {
     Token {
         job: SignatureJob<'r>,
         digest: Option<TokenDigest>,
+        /// Of the keys that the job was begun with.
+        epoch: u64,
     },
     Proof {
         job: ProofJob,
@@ -191,6 +194,14 @@ impl Decider {
         if self.options_public && request.is_preflight() {
             return Step::Done(self.hand_on(record, None));
         }
+        // No route of a host is for it, and it must not fall to those that are for any.
+        if self.routes.has_hosts()
+            && !request.authority.is_empty()
+            && host_of(request.authority).is_none()
+        {
+            let refusal = Refusal::BadPath(PathError::Host);
+            return Step::Done(self.refuse(&refusal, record, None));
+        }
         let input = match self.routes.find(request.method, &path, request.authority) {
             Some(route) if route.is_public() => return Step::Done(self.hand_on(record, None)),
             Some(route) => Input::Mapped {
@@ -217,7 +228,11 @@ impl Decider {
         }
         match self.verifier.begin(token, keys, now) {
             Ok(job) => Step::CheckSignature(Box::new(Pending {
-                check: Check::Token { job, digest },
+                check: Check::Token {
+                    job,
+                    digest,
+                    epoch: memory.tokens.epoch(),
+                },
                 call,
             })),
             Err(error) => Step::Done(self.refuse_token(&error, call)),
@@ -235,23 +250,27 @@ impl Decider {
     ) -> Step<'r> {
         let call = pending.call;
         match pending.check {
-            Check::Token { job, digest } => match job.finish_unbound(verdict) {
-                Ok(verified) => {
-                    let identity = Arc::new(Identity::new(&verified, &self.claim_headers));
-                    if let Some(digest) = digest {
-                        let until = verified.valid_until();
-                        memory.tokens.insert(digest, Arc::clone(&identity), until);
+            Check::Token { job, digest, epoch } => {
+                // Keys that changed meanwhile vouch for this call, and for none after it.
+                let digest = digest.filter(|_| epoch == memory.tokens.epoch());
+                match job.finish_unbound(verdict) {
+                    Ok(verified) => {
+                        let identity = Arc::new(Identity::new(&verified, &self.claim_headers));
+                        if let Some(digest) = digest {
+                            let until = verified.valid_until();
+                            memory.tokens.insert(digest, Arc::clone(&identity), until);
+                        }
+                        self.bind(identity, call, now)
                     }
-                    self.bind(identity, call, now)
-                }
-                Err(error) => {
-                    let error = Arc::new(error);
-                    if let Some(digest) = digest {
-                        memory.tokens.refuse(digest, &error, now);
+                    Err(error) => {
+                        let error = Arc::new(error);
+                        if let Some(digest) = digest {
+                            memory.tokens.refuse(digest, &error, now);
+                        }
+                        Step::Done(self.refuse_token(&error, call))
                     }
-                    Step::Done(self.refuse_token(&error, call))
                 }
-            },
+            }
             Check::Proof { job, identity } => {
                 let proof = job.finish(verdict).and_then(|proof| {
                     let (key, until) = (proof.replay_key(), proof.remember_until());
@@ -312,10 +331,12 @@ impl Decider {
             return Step::Done(self.check_binding(identity, call, None));
         };
         let uri = call.request.uri();
+        let jkt = identity.jkt();
         let request = ProofRequest {
             method: call.request.method,
             uri: &uri,
             access_token: Some(call.token),
+            jkt: jkt.as_deref(),
             nonce: None,
         };
         let rules = DpopRules::default();

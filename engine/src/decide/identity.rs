@@ -59,6 +59,10 @@ impl Identity {
             .is_some_and(Confirmation::needs_proof)
     }
 
+    pub(super) fn jkt(&self) -> Option<String> {
+        self.confirmation.as_ref()?.jkt()
+    }
+
     pub(super) fn needs_certificate(&self) -> bool {
         self.confirmation
             .as_ref()

@@ -6,6 +6,9 @@ pub enum PathError {
     /// Not an absolute path, or a `%` without two hexadecimal digits, or not UTF-8.
     #[error("malformed URL path")]
     Malformed,
+    /// The authority is not a host, where routes depend on it.
+    #[error("malformed host")]
+    Host,
     /// Proxies, frameworks and file systems disagree about what this path names.
     #[error("ambiguous URL path")]
     Ambiguous,

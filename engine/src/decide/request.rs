@@ -1,3 +1,4 @@
+use super::routes::host_of;
 use crate::binding::{CertificateThumbprint, Scheme};
 
 /// The parts of an HTTP request that a decision looks at.
@@ -29,7 +30,12 @@ pub struct Request<'r> {
 
 impl Request<'_> {
     pub(super) fn uri(&self) -> String {
-        format!("{}://{}{}", self.scheme, self.authority, self.target)
+        // What is no host would end the authority early.
+        let authority = match host_of(self.authority) {
+            Some(_) => self.authority,
+            None => "",
+        };
+        format!("{}://{authority}{}", self.scheme, self.target)
     }
 
     /// Whether a browser asks what it may send (a CORS-preflight request of the Fetch standard).

@@ -113,10 +113,18 @@ impl JwksSource {
 
     /// Whether to fetch because there are no keys or they are no longer fresh.
     pub fn poll(&mut self, now: i64) -> Option<Fetch> {
-        let due = self.held.as_ref().is_none_or(|held| {
-            // A set from the future was fetched before the clock went back: its age is not known.
-            !(0..held.fresh).contains(&now.saturating_sub(held.fetched))
-        });
+        // A set from the future was fetched before the clock went back: its age counts from now
+        // on, and it is looked at again at once.
+        if let Some(held) = &mut self.held
+            && held.fetched > now
+        {
+            held.fetched = now;
+            held.fresh = 0;
+        }
+        let due = self
+            .held
+            .as_ref()
+            .is_none_or(|held| !(0..held.fresh).contains(&now.saturating_sub(held.fetched)));
         if due { self.start(now) } else { None }
     }
 
@@ -159,7 +167,9 @@ impl JwksSource {
 
     /// Notes that the fetch `id` had no answer.
     pub fn failed(&mut self, id: u64) {
-        if self.in_flight.is_some_and(|current| current.id == id) {
+        if let Some(current) = self.in_flight.filter(|current| current.id == id) {
+            // Nobody knows yet whether the key was there.
+            self.absent.forget(current.since);
             self.in_flight = None;
             self.failures = self.failures.saturating_add(1);
         }

@@ -132,11 +132,15 @@ impl KeySources {
     /// The fetches to make because keys are missing or no longer fresh.
     pub fn poll(&mut self, now: i64) -> Vec<Fetch> {
         let count = self.count();
-        self.remotes
+        let fetches = self
+            .remotes
             .iter_mut()
             .zip(0..)
             .filter_map(|(remote, index)| Some(numbered(remote.source.poll(now)?, index, count)))
-            .collect()
+            .collect();
+        // A clock that went back has changed them.
+        self.note_expiries();
+        fetches
     }
 
     /// The fetch to make because a token of `issuer` named a `kid` that is not there.

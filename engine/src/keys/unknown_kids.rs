@@ -39,6 +39,11 @@ impl UnknownKids {
         self.0.push_back(Asked { kid, at: now });
     }
 
+    /// Forgets what was asked for at `at`.
+    pub(super) fn forget(&mut self, at: i64) {
+        self.0.retain(|asked| asked.at != at);
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }

@@ -13,6 +13,13 @@ pub(super) struct Field {
 /// # Errors
 /// The column, from 1, and what is wrong.
 pub(super) fn split(line: &str) -> Result<Vec<Field>, (usize, &'static str)> {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if let Some((_, at)) = line.chars().zip(1..).find(|(own, _)| *own == '\r') {
+        return Err((
+            at,
+            "a carriage return inside a line: end lines with a line feed",
+        ));
+    }
     let mut fields = Vec::new();
     let mut characters = line.chars().zip(1..).peekable();
     loop {
@@ -45,7 +52,7 @@ pub(super) fn split(line: &str) -> Result<Vec<Field>, (usize, &'static str)> {
             }
             // Casbin's reader takes no white space here either.
             if let Some((character, at)) = characters.peek()
-                && !matches!(character, ',' | '\r')
+                && *character != ','
             {
                 return Err((*at, "expected `,` after a quoted field"));
             }
@@ -101,7 +108,13 @@ mod tests {
                 .collect();
             assert_eq!(found, fields, "{line}");
         }
-        for (line, column) in [("p, \"a", 4), ("p, \"a\" b", 7), ("p, a\"b", 5)] {
+        for (line, column) in [
+            ("p, \"a", 4),
+            ("p, \"a\" b", 7),
+            ("p, a\"b", 5),
+            ("p, \"a\"\r, deny", 7),
+            ("p, a\rp, b", 5),
+        ] {
             assert_eq!(split(line).unwrap_err().0, column, "{line}");
         }
     }

@@ -17,8 +17,8 @@ pub use bundle::{
 };
 pub use effect::Effect;
 pub use error::{Location, PolicyError};
-pub(crate) use model::Definition;
 pub use model::Model;
+pub(crate) use model::{Definition, Named};
 pub use rules::Rules;
 pub(crate) use rules::{Link, Origin, Row};
 pub use version::policy_version;

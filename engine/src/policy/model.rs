@@ -43,6 +43,8 @@ pub(crate) struct Named<T> {
     /// `e`, `m`, `e2`...
     pub(crate) key: String,
     pub(crate) value: T,
+    /// The value as it is written.
+    pub(crate) text: String,
     /// Where the value begins.
     pub(crate) at: Location,
 }
@@ -60,7 +62,11 @@ impl Model {
                 .iter()
                 .filter(|entry| entry.section == section)
                 .collect();
-            numbered(&found).map(|()| found)
+            numbered(&found)?;
+            // The one without a number first, wherever it is written.
+            let mut found = found;
+            found.sort_by(|one, other| one.key.cmp(&other.key));
+            Ok::<_, PolicyError>(found)
         };
         let required = |section: &'static str| {
             let found = of(section)?;
@@ -80,6 +86,7 @@ impl Model {
                 Ok(Named {
                     key: entry.key.clone(),
                     value: Effect::parse(&entry.value, &entry.at)?,
+                    text: entry.value.clone(),
                     at: entry.at.clone(),
                 })
             })
@@ -262,6 +269,7 @@ fn matcher(entry: &Entry) -> Result<Named<Expr>, PolicyError> {
     Ok(Named {
         key: entry.key.clone(),
         value,
+        text: entry.value.clone(),
         at: entry.at.clone(),
     })
 }

@@ -71,6 +71,11 @@ impl<T: Clone> VerdictCache<T> {
         }
     }
 
+    /// The epoch that was entered last.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// What was kept for `digest`, unless it ended at or before `now` (Unix seconds).
     pub fn get(&mut self, digest: &TokenDigest, now: i64) -> Option<Cached<T>> {
         if let Some(value) = self.verified.get(digest, now) {

@@ -10,8 +10,8 @@ use tokensmith_engine::verify::portable::Portable;
 use crate::jwks::JwksRoute;
 use crate::signature::HostSignatures;
 
-/// More keys wanted between two ticks are looked for with the others of their issuer.
-const WANTED: usize = 32;
+/// More keys wanted of one issuer between two ticks are looked for with the others.
+const WANTED: usize = 8;
 
 /// What all requests of one worker share.
 pub(crate) struct State {
@@ -67,7 +67,8 @@ impl State {
     }
 
     pub(crate) fn want(&mut self, key: WantedKey) {
-        if self.wanted.len() < WANTED && !self.wanted.contains(&key) {
+        let own = self.wanted.iter().filter(|own| own.issuer == key.issuer);
+        if own.count() < WANTED && !self.wanted.contains(&key) {
             self.wanted.push(key);
         }
     }

@@ -52,7 +52,7 @@ impl HostRule {
 
 /// The host of an authority: without its port, and without the final dot that makes no
 /// difference to the name system. `None` if there is none, or what is there is not a host.
-pub(super) fn host_of(authority: &str) -> Option<&str> {
+pub(in crate::decide) fn host_of(authority: &str) -> Option<&str> {
     let (host, port) = match authority.split_once(']') {
         Some((address, port)) if address.starts_with('[') => {
             (authority.get(..=address.len())?, port)
@@ -70,7 +70,7 @@ pub(super) fn host_of(authority: &str) -> Option<&str> {
         b"-._"
     };
     let host = host.strip_suffix('.').unwrap_or(host);
-    let is_host = !host.is_empty()
+    let is_host = !host.split('.').any(str::is_empty)
         && host
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte));
@@ -95,6 +95,9 @@ mod tests {
             ("", None),
             (":80", None),
             (".", None),
+            ("a..", None),
+            ("a..b", None),
+            (".a", None),
             ("a:b", None),
             ("a:80:80", None),
             ("user@a", None),

@@ -9,4 +9,5 @@ mod template;
 mod tree;
 
 pub use config::{RouteConfig, RouteMatch};
+pub(super) use host::host_of;
 pub use table::{MatchedRoute, RouteTable};
