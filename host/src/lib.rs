@@ -1,5 +1,6 @@
 //! The TokenSmith service and command line: thin shells over `tokensmith-engine`.
 
+pub mod audit;
 pub mod cli;
 mod clock;
 pub mod config_file;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 19] = [
     "engine/src/authz/analysis/error.rs",
     "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
@@ -15,8 +15,10 @@ const SOURCES: [&str; 17] = [
     "engine/src/policy/bundle/error.rs",
     "engine/src/policy/error.rs",
     "engine/src/verify/error.rs",
+    "host/src/audit/error.rs",
     "host/src/oidc/error.rs",
     "host/src/policy_files/error.rs",
+    "host/src/store/mod.rs",
     "wasm/js/verifier.js",
     "wasm/src/decode.rs",
     "wasm/src/job.rs",

@@ -6,8 +6,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use tokensmith_engine::exchange::ServiceGrant;
 
-use super::serve::StoreArgs;
+use super::serve::{AuditArgs, StoreArgs};
 use super::{CliError, runtime};
+use crate::audit::{AuditEvent, AuditLog, AuditOutcome, AuditRecord};
 use crate::clock::unix_now;
 use crate::random;
 use crate::store::{NewBootstrapToken, OpaqueDigest, Store};
@@ -46,6 +47,8 @@ pub(super) struct CreateArgs {
     output_format: OutputFormat,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -76,6 +79,10 @@ pub(super) fn run(command: BootstrapTokenCommand) -> Result<ExitCode, CliError> 
         expires_at,
         refresh_ttl,
     };
+    let log = arguments.audit.audit_log.as_deref().map(AuditLog::open);
+    if let Some(log) = log.transpose()? {
+        audit(&log, &stored.grant.subject)?;
+    }
     runtime()?.block_on(async {
         let store = Store::open(&arguments.store.location()).await?;
         store.create_bootstrap(&stored).await?;
@@ -100,6 +107,25 @@ pub(super) fn run(command: BootstrapTokenCommand) -> Result<ExitCode, CliError> 
     };
     print(&printed).map_err(CliError::io("standard output"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Comes first: a token that cannot be audited is not made.
+fn audit(log: &AuditLog, subject: &str) -> Result<(), CliError> {
+    let request = random::identifier().map_err(|error| CliError::Usage(error.to_string()))?;
+    log.append(
+        &AuditRecord {
+            event: AuditEvent::BootstrapCreate,
+            outcome: AuditOutcome::Done,
+            code: "ok",
+            subject,
+            client: "local",
+            request_id: &request,
+            jti: None,
+            kid: None,
+        },
+        true,
+    )?;
+    Ok(())
 }
 
 /// A file or pipe gets the bare value, a person a line.

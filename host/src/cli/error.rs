@@ -5,6 +5,7 @@ use tokensmith_engine::authz::{AnalysisError, AuthzError};
 use tokensmith_engine::jose::JwkError;
 use tokensmith_engine::policy::BundleError;
 
+use crate::audit::AuditError;
 use crate::oidc::OidcError;
 use crate::policy_files::PolicyLoadError;
 use crate::service::ServiceError;
@@ -39,6 +40,9 @@ pub enum CliError {
     /// A policy bundle cannot be made.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The audit log cannot be written.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// A signing key cannot be used.
     #[error(transparent)]
     Key(#[from] SigningKeyError),
@@ -72,6 +76,7 @@ impl CliError {
             | CliError::Authz(_)
             | CliError::Bundle(_)
             | CliError::Key(_)
+            | CliError::Audit(_)
             | CliError::Service(_)
             | CliError::Store(_) => ExitCode::FAILURE,
         }

@@ -1,5 +1,6 @@
 //! Commands and their exit codes: 0 for yes, 1 for no or failed, 2 for wrong usage.
 
+mod audit;
 mod batch;
 mod bootstrap_token;
 mod documents;
@@ -46,6 +47,9 @@ enum Command {
     /// Evaluate or check a Casbin policy
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Check an audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Verify signatures
     #[command(subcommand)]
     Jws(jws::JwsCommand),
@@ -59,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::BootstrapToken(command) => bootstrap_token::run(command),
         Command::GenerateConfig => generate_config(),
         Command::Token(command) => token::run(command),
+        Command::Audit(command) => audit::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Jws(command) => jws::run(command),
     };

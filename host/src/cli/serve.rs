@@ -60,6 +60,8 @@ pub(super) struct ServeArgs {
     key_dir: PathBuf,
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// Accepted for older set-ups: refresh tokens are in the one store
     #[arg(long, env = "TOKENSMITH_RFC8693_REFRESH_STORE", hide = true)]
     rfc8693_refresh_store: Option<PathBuf>,
@@ -82,6 +84,13 @@ pub(super) struct StoreArgs {
         default_value = "./data/bootstrap-tokens"
     )]
     bootstrap_store: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    /// Audit log, JSON lines in a chain of digests; what cannot be written there is not issued
+    #[arg(long, env = "TOKENSMITH_AUDIT_LOG", value_name = "PATH")]
+    pub(super) audit_log: Option<PathBuf>,
 }
 
 impl StoreArgs {
@@ -134,6 +143,7 @@ impl ServeArgs {
             key_file: self.key_file,
             key_dir: self.key_dir,
             store: self.store.location(),
+            audit_log: self.audit.audit_log,
             policy_dir: self.policy_dir.or_else(policy_dir_from_environment),
             config,
             oidc,

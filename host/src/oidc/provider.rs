@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct OidcProvider {
     verifier: Verifier,
     keys: Mutex<Keys>,
     fetching: tokio::sync::Mutex<()>,
+    fetches: AtomicU64,
+    failed_fetches: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -69,6 +72,8 @@ impl OidcProvider {
                 ring: Arc::default(),
             }),
             fetching: tokio::sync::Mutex::new(()),
+            fetches: AtomicU64::new(0),
+            failed_fetches: AtomicU64::new(0),
             settings,
         })
     }
@@ -76,6 +81,16 @@ impl OidcProvider {
     /// The configured issuer.
     pub fn issuer(&self) -> &str {
         &self.settings.issuer
+    }
+
+    /// How often its keys were fetched, or found not to have changed.
+    pub fn fetches(&self) -> u64 {
+        self.fetches.load(Ordering::Relaxed)
+    }
+
+    /// How often fetching its keys failed.
+    pub fn failed_fetches(&self) -> u64 {
+        self.failed_fetches.load(Ordering::Relaxed)
     }
 
     /// Seconds after which asking again may help.
@@ -148,7 +163,15 @@ impl OidcProvider {
     /// others waiting for its answer.
     async fn fetch(self: &Arc<Self>, fetch: Fetch) -> Result<(), OidcError> {
         let provider = Arc::clone(self);
-        let fetching = tokio::spawn(async move { provider.fetch_to_the_end(&fetch).await });
+        let fetching = tokio::spawn(async move {
+            let done = provider.fetch_to_the_end(&fetch).await;
+            let counter = match &done {
+                Ok(()) => &provider.fetches,
+                Err(_) => &provider.failed_fetches,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+            done
+        });
         fetching.await.unwrap_or(Err(OidcError::NoKeys))
     }
 

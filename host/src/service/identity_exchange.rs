@@ -1,17 +1,22 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::json;
 use tokensmith_engine::exchange::{UserTokenRequest, user_claims};
 
+use super::Service;
+use super::audit::Caller;
+use super::credentials::bearer;
 use super::oauth_error::OauthError;
-use super::{Service, audit};
+use super::observe::RequestId;
+use crate::audit::AuditEvent;
 use crate::clock::unix_now;
 
 /// The optional JSON body.
@@ -33,10 +38,27 @@ enum Scope {
 pub(super) async fn exchange(
     State(service): State<Arc<Service>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(request): Extension<RequestId>,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, OauthError> {
-    let token = bearer(&headers)?;
+    let caller = Caller {
+        peer: peer.ip(),
+        request,
+    };
+    let answer = issue(&service, &caller, &headers, body).await;
+    let outcome = answer.as_ref().map_or_else(OauthError::code, |_| "issued");
+    service.metrics.issuance("identity_token", outcome);
+    answer
+}
+
+async fn issue(
+    service: &Service,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, OauthError> {
+    let token = bearer(headers, "ID token")?;
     let body = body
         .map_err(|error| OauthError::new(error.status(), "invalid_request", error.body_text()))?;
     let request = request(&body)?;
@@ -46,7 +68,12 @@ pub(super) async fn exchange(
     })?;
     let verified = oidc.verify(token).await.map_err(|error| {
         if error.is_about_token() {
-            audit::refused("authentication_failed", peer.ip(), error.code());
+            service.auditor.refused(
+                AuditEvent::Denied,
+                "authentication_failed",
+                caller,
+                error.code(),
+            );
             OauthError::unauthorized("invalid_token", error.to_string())
         } else {
             tracing::warn!(%error, "cannot check an identity token");
@@ -56,8 +83,14 @@ pub(super) async fn exchange(
     })?;
     let minted = service
         .mint(|issuance| user_claims(&verified, &service.rules, &request, issuance))
-        .inspect_err(|_| audit::refused("exchange_refused", peer.ip(), "rules"))?;
-    audit::issued("identity_exchanged", peer.ip(), &minted.claims);
+        .inspect_err(|error| {
+            service
+                .auditor
+                .refused(AuditEvent::Denied, "exchange_refused", caller, error.code());
+        })?;
+    service
+        .auditor
+        .issued(AuditEvent::Exchange, "identity_exchanged", caller, &minted)?;
     let exp = minted.claims.get("exp").and_then(serde_json::Value::as_i64);
     let answer = json!({
         "access_token": minted.token,
@@ -83,31 +116,6 @@ pub(super) fn scope_text(claims: &serde_json::Map<String, serde_json::Value>) ->
 /// Answers with tokens are nobody's to keep (RFC 6749 section 5.1).
 pub(super) fn no_store() -> [(header::HeaderName, HeaderValue); 1] {
     [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]
-}
-
-fn bearer(headers: &HeaderMap) -> Result<&str, OauthError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().ok_or_else(|| {
-        OauthError::unauthorized(
-            "missing_token",
-            "no identity token: send `Authorization: Bearer <ID token>`",
-        )
-    })?;
-    if values.next().is_some() {
-        return Err(OauthError::invalid_request("several authorization headers"));
-    }
-    value
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty())
-        .map(|(_, token)| token.trim())
-        .ok_or_else(|| {
-            OauthError::unauthorized(
-                "invalid_token",
-                "the authorization header is not `Bearer <ID token>`",
-            )
-        })
 }
 
 fn request(body: &[u8]) -> Result<UserTokenRequest, OauthError> {

@@ -2,9 +2,17 @@
 
 mod attempt_limiter;
 mod audit;
+mod credentials;
+mod form;
 mod identity_exchange;
+mod introspection;
+mod metrics;
+mod metrics_endpoint;
 mod oauth_error;
+mod observe;
+mod own_tokens;
 mod public_documents;
+mod revocation;
 mod router;
 mod settings;
 mod token_endpoint;
@@ -18,6 +26,7 @@ use thiserror::Error;
 use tokensmith_engine::exchange::{Issuance, UserTokenRules};
 use tokio::net::TcpListener;
 
+use crate::audit::{AuditError, AuditLog};
 use crate::clock::unix_now;
 use crate::config_file::{ConfigFile, ConfigFileError};
 use crate::oidc::{OidcError, OidcProvider};
@@ -28,7 +37,10 @@ use crate::signing_key::{SigningKey, SigningKeyError};
 use crate::store::{Store, StoreError};
 
 use attempt_limiter::AttemptLimiter;
+use audit::Auditor;
+use metrics::Metrics;
 use oauth_error::OauthError;
+use own_tokens::OwnTokens;
 use public_documents::PublicDocument;
 
 pub use settings::Settings;
@@ -56,6 +68,9 @@ pub enum ServiceError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The OpenID provider's settings.
     #[error(transparent)]
     Oidc(#[from] OidcError),
@@ -77,6 +92,7 @@ pub enum ServiceError {
 struct Service {
     settings: Settings,
     keys: Vec<SigningKey>,
+    own_tokens: OwnTokens,
     jwks: PublicDocument,
     metadata: PublicDocument,
     policy: Arc<PolicyHandle>,
@@ -84,6 +100,10 @@ struct Service {
     oidc: Option<Arc<OidcProvider>>,
     store: Store,
     limiter: AttemptLimiter,
+    metrics: Metrics,
+    auditor: Auditor,
+    /// Unix time in seconds.
+    started_at: i64,
 }
 
 /// A service that is listening.
@@ -117,6 +137,11 @@ impl Listening {
             Some(path) => vec![SigningKey::open(path)?],
             None => SigningKey::open_folder(&settings.key_dir, unix_now())?,
         };
+        let audit_log = settings
+            .audit_log
+            .as_deref()
+            .map(AuditLog::open)
+            .transpose()?;
         let store = Store::open(&settings.store).await?;
         let listener =
             TcpListener::bind(settings.listen)
@@ -126,6 +151,7 @@ impl Listening {
                     error,
                 })?;
         let service = Service {
+            own_tokens: OwnTokens::new(&settings.issuer, keys.iter().map(SigningKey::jwk)),
             jwks: public_documents::jwks(&keys),
             metadata: public_documents::metadata(&settings.issuer),
             rules: config.into_rules(settings.audiences.clone()),
@@ -134,6 +160,9 @@ impl Listening {
             oidc,
             store,
             limiter: AttemptLimiter::default(),
+            metrics: Metrics::default(),
+            auditor: Auditor::new(audit_log),
+            started_at: unix_now(),
             settings,
         };
         Ok(Self {
@@ -198,7 +227,11 @@ impl Service {
             .last()
             .ok_or_else(|| OauthError::internal("no signing key"))?;
         let token = key.sign(&claims).map_err(OauthError::internal)?;
-        Ok(Minted { token, claims })
+        Ok(Minted {
+            token,
+            claims,
+            kid: key.jwk().thumbprint(),
+        })
     }
 }
 
@@ -206,6 +239,8 @@ impl Service {
 struct Minted {
     token: String,
     claims: Map<String, Value>,
+    /// Of the key that signed it.
+    kid: String,
 }
 
 async fn purge_hourly(store: Store) {

@@ -58,6 +58,14 @@ impl OauthError {
         }
     }
 
+    /// 403 with a challenge (RFC 6750 section 3.1).
+    pub(super) fn insufficient_scope(description: impl Into<String>) -> Self {
+        Self {
+            challenge: true,
+            ..Self::new(StatusCode::FORBIDDEN, "insufficient_scope", description)
+        }
+    }
+
     /// 429 with the time to wait.
     pub(super) fn too_many_requests(seconds: i64) -> Self {
         Self {
@@ -90,6 +98,11 @@ impl OauthError {
             "server_error",
             "the service cannot answer; its log says why",
         )
+    }
+
+    /// The stable code, or the error where there is no finer one.
+    pub(super) fn code(&self) -> &'static str {
+        self.code.unwrap_or(self.error)
     }
 
     /// Adds a stable code for the detail.

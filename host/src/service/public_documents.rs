@@ -28,9 +28,14 @@ pub(super) fn metadata(issuer: &str) -> PublicDocument {
     PublicDocument::new(&json!({
         "issuer": issuer,
         "token_endpoint": format!("{base}/oauth/token"),
+        "revocation_endpoint": format!("{base}/oauth/revoke"),
+        "introspection_endpoint": format!("{base}/oauth/introspect"),
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
         "grant_types_supported": [super::token_endpoint::TOKEN_EXCHANGE, "refresh_token"],
         "token_endpoint_auth_methods_supported": ["none"],
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        // RFC 8414 section 2 takes access token types here too.
+        "introspection_endpoint_auth_methods_supported": ["Bearer"],
         "response_types_supported": [],
     }))
 }

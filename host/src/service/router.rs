@@ -2,27 +2,34 @@ use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
 use super::oauth_error::OauthError;
-use super::{Service, identity_exchange, token_endpoint};
+use super::observe::observe;
+use super::{
+    Service, identity_exchange, introspection, metrics_endpoint, revocation, token_endpoint,
+};
 
 /// No request of these endpoints needs more.
 const MAX_BODY: usize = 64 * 1024;
 
-/// The public endpoints.
+/// The public endpoints. A new one is to be in [`super::observe`] too.
 pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
+        .route("/metrics", get(metrics_endpoint::metrics))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/.well-known/oauth-authorization-server", get(metadata))
         .route("/oauth/exchange", post(identity_exchange::exchange))
         .route("/oauth/token", post(token_endpoint::token))
         .route("/token", post(token_endpoint::token))
+        .route("/oauth/revoke", post(revocation::revoke))
+        .route("/oauth/introspect", post(introspection::introspect))
         .method_not_allowed_fallback(async || {
             OauthError::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -38,6 +45,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(Arc::clone(&service), observe))
         .with_state(service)
 }
 
@@ -60,6 +68,7 @@ async fn health(State(service): State<Arc<Service>>) -> Response {
 
 /// The process can do its work.
 async fn ready(State(service): State<Arc<Service>>) -> Response {
+    let _timer = service.metrics.store_timer("ping");
     match service.store.ping().await {
         Ok(()) => Json(json!({"status": "ready"})).into_response(),
         Err(error) => OauthError::from(error).into_response(),

@@ -27,6 +27,8 @@ pub struct Settings {
     pub policy_dir: Option<PathBuf>,
     /// The configuration file.
     pub config: Option<PathBuf>,
+    /// The audit log; none without.
+    pub audit_log: Option<PathBuf>,
     /// The provider whose identity tokens are exchanged.
     pub oidc: Option<OidcSettings>,
 }

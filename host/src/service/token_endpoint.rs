@@ -1,18 +1,22 @@
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
-use tokensmith_engine::exchange::{ExchangeError, service_claims};
+use tokensmith_engine::exchange::{ExchangeError, ServiceGrant, service_claims};
 
+use super::audit::Caller;
+use super::form::Form;
 use super::identity_exchange::{no_store, scope_text};
 use super::oauth_error::OauthError;
-use super::{Minted, Service, TOKEN_LIFETIME, audit};
+use super::observe::RequestId;
+use super::{Minted, Service, TOKEN_LIFETIME};
+use crate::audit::AuditEvent;
 use crate::clock::unix_now;
 use crate::random;
 use crate::store::{NewRefreshToken, OpaqueDigest, Refusal, StoreError};
@@ -27,6 +31,15 @@ const BOOTSTRAP_TOKEN: &str = "urn:openchami:params:oauth:token-type:bootstrap-t
 enum GrantError {
     Store(StoreError),
     Answer(OauthError),
+}
+
+impl GrantError {
+    fn code(&self) -> &'static str {
+        match self {
+            GrantError::Store(error) => error.code(),
+            GrantError::Answer(answer) => answer.code(),
+        }
+    }
 }
 
 impl From<StoreError> for GrantError {
@@ -45,38 +58,33 @@ impl From<OauthError> for GrantError {
 pub(super) async fn token(
     State(service): State<Arc<Service>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(request): Extension<RequestId>,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, OauthError> {
-    let body = body
-        .map_err(|error| OauthError::new(error.status(), "invalid_request", error.body_text()))?;
-    let parameters = parameters(&headers, &body)?;
-    let required = |name: &'static str| {
-        parameters
-            .get(name)
-            .filter(|value| !value.is_empty())
-            .map(String::as_str)
-            .ok_or_else(|| OauthError::invalid_request(format!("parameter `{name}` is missing")))
+    let form = Form::read(&headers, body)?;
+    let caller = Caller {
+        peer: peer.ip(),
+        request,
     };
-    let peer = peer.ip();
-    if let Some(seconds) = service.limiter.wait(peer, unix_now()) {
+    if let Some(seconds) = service.limiter.wait(caller.peer, unix_now()) {
         return Err(OauthError::too_many_requests(seconds));
     }
-    let (event, granted) = match required("grant_type")? {
+    let (grant, granted) = match form.required("grant_type")? {
         TOKEN_EXCHANGE => {
-            let subject_token = required("subject_token")?;
-            let kind = required("subject_token_type")?;
+            let subject_token = form.required("subject_token")?;
+            let kind = form.required("subject_token_type")?;
             if kind != BOOTSTRAP_TOKEN {
                 return Err(OauthError::invalid_request(format!(
                     "`subject_token_type` has to be `{BOOTSTRAP_TOKEN}`"
                 )));
             }
-            let granted = redeem(&service, subject_token).await;
-            ("bootstrap_token_exchanged", granted)
+            let granted = redeem(&service, &caller, subject_token).await;
+            ("bootstrap_token", granted)
         }
         "refresh_token" => {
-            let granted = rotate(&service, required("refresh_token")?).await;
-            ("refresh_token_rotated", granted)
+            let granted = rotate(&service, &caller, form.required("refresh_token")?).await;
+            ("refresh_token", granted)
         }
         _ => {
             return Err(OauthError::new(
@@ -86,9 +94,10 @@ pub(super) async fn token(
             ));
         }
     };
+    let outcome = granted.as_ref().map_or_else(GrantError::code, |_| "issued");
+    service.metrics.issuance(grant, outcome);
     let (minted, refresh_token, refresh_ttl) =
-        granted.map_err(|error| refused(&service, peer, error))?;
-    audit::issued(event, peer, &minted.claims);
+        granted.map_err(|error| refused(&service, &caller, error))?;
     let answer = json!({
         "access_token": minted.token,
         "token_type": "Bearer",
@@ -103,91 +112,80 @@ pub(super) async fn token(
 
 type Granted = Result<(Minted, String, i64), GrantError>;
 
-async fn redeem(service: &Service, bootstrap_token: &str) -> Granted {
+async fn redeem(service: &Service, caller: &Caller, bootstrap_token: &str) -> Granted {
     let refresh_token = random::opaque_token().map_err(OauthError::internal)?;
     let family = random::identifier().map_err(OauthError::internal)?;
     let refresh = NewRefreshToken {
         digest: OpaqueDigest::of(&refresh_token),
         family: &family,
     };
+    let _timer = service.metrics.store_timer("redeem_bootstrap");
     let (minted, ttl) = service
         .store
         .redeem_bootstrap(
             &OpaqueDigest::of(bootstrap_token),
             &refresh,
             unix_now(),
-            |grant| mint(service, grant, &family),
+            |grant| {
+                let minted = mint(service, grant, &family)?;
+                // Before the token counts as redeemed: what cannot be audited changes nothing.
+                service.auditor.issued(
+                    AuditEvent::Issue,
+                    "bootstrap_token_exchanged",
+                    caller,
+                    &minted,
+                )?;
+                Ok::<_, GrantError>(minted)
+            },
         )
         .await?;
     Ok((minted, refresh_token, ttl))
 }
 
-async fn rotate(service: &Service, refresh_token: &str) -> Granted {
+async fn rotate(service: &Service, caller: &Caller, refresh_token: &str) -> Granted {
     let next = random::opaque_token().map_err(OauthError::internal)?;
+    let _timer = service.metrics.store_timer("rotate_refresh");
     let (minted, ttl) = service
         .store
         .rotate_refresh(
             &OpaqueDigest::of(refresh_token),
             &OpaqueDigest::of(&next),
             unix_now(),
-            |grant, family| mint(service, grant, family),
+            |grant, family| {
+                let minted = mint(service, grant, family)?;
+                service.auditor.issued(
+                    AuditEvent::Refresh,
+                    "refresh_token_rotated",
+                    caller,
+                    &minted,
+                )?;
+                Ok::<_, GrantError>(minted)
+            },
         )
         .await?;
     Ok((minted, next, ttl))
 }
 
-fn mint(
-    service: &Service,
-    grant: &tokensmith_engine::exchange::ServiceGrant,
-    family: &str,
-) -> Result<Minted, GrantError> {
-    Ok(service.mint(|issuance| Ok::<_, ExchangeError>(service_claims(grant, family, issuance)))?)
+fn mint(service: &Service, grant: &ServiceGrant, family: &str) -> Result<Minted, OauthError> {
+    service.mint(|issuance| Ok::<_, ExchangeError>(service_claims(grant, family, issuance)))
 }
 
 /// Only what a caller could guess at counts against its address.
-fn refused(service: &Service, peer: IpAddr, error: GrantError) -> OauthError {
+fn refused(service: &Service, caller: &Caller, error: GrantError) -> OauthError {
     match error {
         GrantError::Answer(answer) => answer,
         GrantError::Store(StoreError::Refused(refusal)) => {
-            let event = match refusal {
-                Refusal::Redeemed => "bootstrap_token_replayed",
-                Refusal::Replayed => "refresh_family_revoked",
-                Refusal::Unknown | Refusal::Expired | Refusal::Revoked => "authentication_failed",
+            let (event, name) = match refusal {
+                Refusal::Redeemed => (AuditEvent::Replay, "bootstrap_token_replayed"),
+                Refusal::Replayed => (AuditEvent::Replay, "refresh_family_revoked"),
+                Refusal::Unknown | Refusal::Expired | Refusal::Revoked => {
+                    (AuditEvent::Denied, "authentication_failed")
+                }
             };
-            audit::refused(event, peer, &refusal.to_string());
-            service.limiter.failed(peer, unix_now());
+            service.auditor.refused(event, name, caller, refusal.code());
+            service.limiter.failed(caller.peer, unix_now());
             OauthError::invalid_grant()
         }
         GrantError::Store(error) => error.into(),
     }
-}
-
-/// Form parameters, none of them twice (RFC 6749 section 3.2).
-fn parameters(headers: &HeaderMap, body: &[u8]) -> Result<HashMap<String, String>, OauthError> {
-    let form = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|kind| {
-            kind.trim()
-                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        });
-    if !form {
-        return Err(OauthError::invalid_request(
-            "the content type has to be `application/x-www-form-urlencoded`",
-        ));
-    }
-    let mut parameters = HashMap::new();
-    for (name, value) in form_urlencoded::parse(body) {
-        if parameters
-            .insert(name.clone().into_owned(), value.into_owned())
-            .is_some()
-        {
-            return Err(OauthError::invalid_request(format!(
-                "parameter `{}` is given twice",
-                name.chars().take(64).collect::<String>()
-            )));
-        }
-    }
-    Ok(parameters)
 }

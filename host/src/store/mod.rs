@@ -1,7 +1,9 @@
-//! Bootstrap tokens and refresh families in SQLite. Only digests of secrets are stored.
+//! Bootstrap tokens, refresh families and revoked tokens in SQLite. Only digests of secrets are
+//! stored.
 
 mod bootstrap;
 mod refresh;
+mod revocation;
 mod schema;
 
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -17,6 +19,7 @@ use thiserror::Error;
 
 pub use bootstrap::NewBootstrapToken;
 pub use refresh::NewRefreshToken;
+pub use revocation::{RefreshRecord, RevokedFamily};
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +86,32 @@ pub enum StoreError {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
+}
+
+impl Refusal {
+    /// A stable identifier for logs, metrics and documentation.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::Unknown => "grant_unknown",
+            Refusal::Expired => "grant_expired",
+            Refusal::Redeemed => "grant_redeemed",
+            Refusal::Replayed => "grant_replayed",
+            Refusal::Revoked => "grant_revoked",
+        }
+    }
+}
+
+impl StoreError {
+    /// A stable identifier for logs, metrics and documentation.
+    pub fn code(&self) -> &'static str {
+        match self {
+            StoreError::Refused(refusal) => refusal.code(),
+            StoreError::Database(_) => "store_database",
+            StoreError::File { .. } => "store_file",
+            StoreError::Column(_) => "store_column",
+            StoreError::Newer { .. } => "store_newer",
+        }
+    }
 }
 
 impl OpaqueDigest {
@@ -169,6 +198,7 @@ impl Store {
             "DELETE FROM bootstrap_tokens WHERE expires_at < ?",
             "DELETE FROM refresh_tokens WHERE expires_at < ?",
             "DELETE FROM refresh_families WHERE expires_at < ?",
+            "DELETE FROM revoked_tokens WHERE expires_at < ?",
         ] {
             let done = sqlx::query(statement)
                 .bind(before)

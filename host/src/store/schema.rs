@@ -4,7 +4,8 @@ use super::StoreError;
 
 /// Each entry leads from its index to the next version, and says so. Entries are added, never
 /// changed.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE bootstrap_tokens (
     token_hash BLOB PRIMARY KEY,
     subject TEXT NOT NULL,
@@ -40,7 +41,17 @@ CREATE TABLE refresh_tokens (
 CREATE INDEX refresh_tokens_family ON refresh_tokens (family_id);
 CREATE INDEX refresh_tokens_expiry ON refresh_tokens (expires_at);
 PRAGMA user_version = 1;
-"];
+",
+    "
+CREATE TABLE revoked_tokens (
+    jti TEXT PRIMARY KEY,
+    revoked_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX revoked_tokens_expiry ON revoked_tokens (expires_at);
+PRAGMA user_version = 2;
+",
+];
 
 /// Brings the database to this program's schema; processes that start at once take turns.
 pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {

@@ -1,0 +1,106 @@
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::Service;
+use super::metrics::Exposition;
+
+/// `GET /metrics` in the text format of Prometheus.
+pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    let mut exposition = Exposition::default();
+    service.metrics.write(&mut exposition);
+    oidc(&service, &mut exposition);
+    policy(&service, &mut exposition);
+    keys(&service, &mut exposition);
+    exposition.family("tokensmith_build_info", "gauge", "The running version.");
+    exposition.sample(
+        "tokensmith_build_info",
+        &[("version", env!("CARGO_PKG_VERSION"))],
+        1,
+    );
+    exposition.single(
+        "tokensmith_start_time_seconds",
+        "gauge",
+        "When the service started, in Unix time.",
+        unsigned(service.started_at),
+    );
+    let kind = [(header::CONTENT_TYPE, Exposition::CONTENT_TYPE)];
+    (kind, exposition.into_text()).into_response()
+}
+
+fn oidc(service: &Service, exposition: &mut Exposition) {
+    let name = "tokensmith_oidc_fetches_total";
+    exposition.family(
+        name,
+        "counter",
+        "Fetches of the OIDC provider's keys, by outcome.",
+    );
+    let (good, failed) = service
+        .oidc
+        .as_ref()
+        .map_or((0, 0), |oidc| (oidc.fetches(), oidc.failed_fetches()));
+    exposition.sample(name, &[("outcome", "ok")], good);
+    exposition.sample(name, &[("outcome", "failed")], failed);
+}
+
+fn policy(service: &Service, exposition: &mut Exposition) {
+    let policy = &service.policy;
+    exposition.single(
+        "tokensmith_policy_loads_total",
+        "counter",
+        "Policies loaded, the first included.",
+        policy.loads(),
+    );
+    exposition.single(
+        "tokensmith_policy_load_failures_total",
+        "counter",
+        "Policies that did not load.",
+        policy.failures(),
+    );
+    exposition.single(
+        "tokensmith_policy_refused",
+        "gauge",
+        "Whether the files hold another policy than the one in use, which did not load.",
+        u64::from(policy.last_error().is_some()),
+    );
+    exposition.single(
+        "tokensmith_policy_loaded_time_seconds",
+        "gauge",
+        "When the policy in use was loaded, in Unix time.",
+        unsigned(policy.loaded_at()),
+    );
+    exposition.family("tokensmith_policy_info", "gauge", "The policy in use.");
+    let version = policy.version();
+    exposition.sample(
+        "tokensmith_policy_info",
+        &[("version", version.as_str())],
+        1,
+    );
+}
+
+fn keys(service: &Service, exposition: &mut Exposition) {
+    let name = "tokensmith_signing_key_info";
+    exposition.family(
+        name,
+        "gauge",
+        "Published signing keys; `signs` is the one in use.",
+    );
+    let last = service.keys.len().saturating_sub(1);
+    for (index, key) in service.keys.iter().enumerate() {
+        let kid = key.jwk().thumbprint();
+        let signs = if index == last { "true" } else { "false" };
+        let labels = [
+            ("kid", kid.as_str()),
+            ("alg", key.algorithm().name()),
+            ("signs", signs),
+        ];
+        exposition.sample(name, &labels, 1);
+    }
+}
+
+/// Times before 1970 are no times of this service.
+fn unsigned(time: i64) -> u64 {
+    u64::try_from(time).unwrap_or(0)
+}
