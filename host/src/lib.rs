@@ -1,12 +1,15 @@
 //! The TokenSmith service and command line: thin shells over `tokensmith-engine`.
 
 pub mod audit;
+pub mod break_glass;
 pub mod cli;
 mod clock;
 pub mod config_file;
+pub mod key_set;
 pub mod oidc;
 pub mod policy_files;
 pub mod policy_reload;
+mod private_file;
 pub mod random;
 pub mod service;
 pub mod signing_key;

@@ -62,6 +62,20 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Sends SIGHUP.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn hang_up(&self) {
+        let sent = Command::new("kill")
+            .args(["-HUP", &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success(), "{sent}");
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -23,7 +23,7 @@ pub struct Service {
     pub issuer: String,
     /// Its folder.
     pub folder: PathBuf,
-    _process: Process,
+    process: Process,
 }
 
 impl Service {
@@ -44,8 +44,13 @@ impl Service {
             port: port.parse().unwrap(),
             issuer: issuer.to_owned(),
             folder: folder.to_owned(),
-            _process: process,
+            process,
         })
+    }
+
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        self.process.hang_up();
     }
 
     /// GET.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 19] = [
+const SOURCES: [&str; 22] = [
     "engine/src/authz/analysis/error.rs",
     "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
@@ -16,8 +16,11 @@ const SOURCES: [&str; 19] = [
     "engine/src/policy/error.rs",
     "engine/src/verify/error.rs",
     "host/src/audit/error.rs",
+    "host/src/break_glass/error.rs",
+    "host/src/key_set/error.rs",
     "host/src/oidc/error.rs",
     "host/src/policy_files/error.rs",
+    "host/src/signing_key.rs",
     "host/src/store/mod.rs",
     "wasm/js/verifier.js",
     "wasm/src/decode.rs",

@@ -6,6 +6,8 @@ use tokensmith_engine::jose::JwkError;
 use tokensmith_engine::policy::BundleError;
 
 use crate::audit::AuditError;
+use crate::break_glass::BreakGlassError;
+use crate::key_set::KeySetError;
 use crate::oidc::OidcError;
 use crate::policy_files::PolicyLoadError;
 use crate::service::ServiceError;
@@ -46,6 +48,12 @@ pub enum CliError {
     /// A signing key cannot be used.
     #[error(transparent)]
     Key(#[from] SigningKeyError),
+    /// The folder of signing keys cannot be used or changed.
+    #[error(transparent)]
+    KeySet(#[from] KeySetError),
+    /// No break-glass token was made.
+    #[error(transparent)]
+    BreakGlass(#[from] BreakGlassError),
     /// A policy has no answer to a request.
     #[error(transparent)]
     Authz(#[from] AuthzError),
@@ -68,6 +76,7 @@ impl CliError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             CliError::Usage(_)
+            | CliError::BreakGlass(BreakGlassError::Request { .. })
             | CliError::Jwks { .. }
             | CliError::Fetch(_)
             | CliError::Analysis(_) => ExitCode::from(2),
@@ -76,6 +85,8 @@ impl CliError {
             | CliError::Authz(_)
             | CliError::Bundle(_)
             | CliError::Key(_)
+            | CliError::KeySet(_)
+            | CliError::BreakGlass(_)
             | CliError::Audit(_)
             | CliError::Service(_)
             | CliError::Store(_) => ExitCode::FAILURE,

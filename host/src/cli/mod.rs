@@ -6,10 +6,12 @@ mod bootstrap_token;
 mod documents;
 mod error;
 mod jws;
+mod keys;
 mod policy;
 mod policy_bundle;
 mod serve;
 mod token;
+mod user_token;
 mod whole_file;
 
 use std::path::PathBuf;
@@ -39,6 +41,15 @@ enum Command {
     /// Make bootstrap tokens for services
     #[command(subcommand)]
     BootstrapToken(bootstrap_token::BootstrapTokenCommand),
+    /// Show, rotate, retire and import signing keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Make a user's token in an emergency
+    #[command(subcommand)]
+    UserToken(user_token::UserTokenCommand),
+    /// Be ready for an emergency
+    #[command(subcommand, name = "breakglass")]
+    BreakGlass(user_token::BreakGlassCommand),
     /// Print a configuration file with the default values
     GenerateConfig,
     /// Verify or inspect a token
@@ -61,6 +72,9 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(arguments) => serve::run(*arguments, cli.config),
         Command::BootstrapToken(command) => bootstrap_token::run(command),
+        Command::Keys(command) => keys::run(command),
+        Command::UserToken(command) => user_token::run(command),
+        Command::BreakGlass(command) => user_token::run_break_glass(command),
         Command::GenerateConfig => generate_config(),
         Command::Token(command) => token::run(command),
         Command::Audit(command) => audit::run(command),

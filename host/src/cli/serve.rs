@@ -10,6 +10,9 @@ use crate::oidc::OidcSettings;
 use crate::service::{Listening, ServiceError, Settings};
 use crate::store::StoreLocation;
 
+/// Signing keys are not made more often than this.
+const LEAST_ROTATION: Duration = Duration::from_secs(3600);
+
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// `iss` of the tokens, and the base URL the service is reached at
@@ -54,10 +57,18 @@ pub(super) struct ServeArgs {
     /// PEM file of the one signing key, instead of a folder
     #[arg(long, env = "TOKENSMITH_KEY_FILE", conflicts_with = "key_dir")]
     key_file: Option<PathBuf>,
-    /// Folder of the signing keys (`*.pem`, the last by name signs); one is made where there is
-    /// none
+    /// Folder of the signing keys: `keys.json` says when each of them signs, without it the last
+    /// `*.pem` by name does; one is made where there is none
     #[arg(long, env = "TOKENSMITH_KEY_DIR", default_value = "./data/keys")]
     key_dir: PathBuf,
+    /// Make a new signing key so that each signs for this long, such as `30d`; never without
+    #[arg(
+        long,
+        env = "TOKENSMITH_ROTATE_EVERY",
+        conflicts_with = "key_file",
+        value_parser = humantime::parse_duration
+    )]
+    rotate_every: Option<Duration>,
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
@@ -125,6 +136,15 @@ impl ServeArgs {
         {
             return Err(CliError::Usage("`--audience` is empty".to_owned()));
         }
+        // A key has to be published, and known everywhere, long before the next one is.
+        if self
+            .rotate_every
+            .is_some_and(|every| every < LEAST_ROTATION)
+        {
+            return Err(CliError::Usage(
+                "`--rotate-every` has to be at least an hour".to_owned(),
+            ));
+        }
         let oidc = match (self.oidc_issuer, self.oidc_client_id) {
             (Some(issuer), Some(client_id)) => Some(OidcSettings {
                 issuer,
@@ -142,6 +162,7 @@ impl ServeArgs {
             audiences: self.audience,
             key_file: self.key_file,
             key_dir: self.key_dir,
+            rotate_every: self.rotate_every,
             store: self.store.location(),
             audit_log: self.audit.audit_log,
             policy_dir: self.policy_dir.or_else(policy_dir_from_environment),

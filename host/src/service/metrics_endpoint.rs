@@ -87,12 +87,16 @@ fn keys(service: &Service, exposition: &mut Exposition) {
         "gauge",
         "Published signing keys; `signs` is the one in use.",
     );
-    let last = service.keys.len().saturating_sub(1);
-    for (index, key) in service.keys.iter().enumerate() {
-        let kid = key.jwk().thumbprint();
-        let signs = if index == last { "true" } else { "false" };
+    let keys = service.keys.current();
+    for key in &keys.published {
+        let kid = key.kid();
+        let signs = if kid == keys.signing.kid() {
+            "true"
+        } else {
+            "false"
+        };
         let labels = [
-            ("kid", kid.as_str()),
+            ("kid", kid),
             ("alg", key.algorithm().name()),
             ("signs", signs),
         ];

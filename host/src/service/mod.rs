@@ -15,6 +15,7 @@ mod public_documents;
 mod revocation;
 mod router;
 mod settings;
+mod signing;
 mod token_endpoint;
 
 use std::net::SocketAddr;
@@ -29,11 +30,12 @@ use tokio::net::TcpListener;
 use crate::audit::{AuditError, AuditLog};
 use crate::clock::unix_now;
 use crate::config_file::{ConfigFile, ConfigFileError};
+use crate::key_set::KeySetError;
 use crate::oidc::{OidcError, OidcProvider};
 use crate::policy_files::{PolicyLoadError, PolicyPaths};
 use crate::policy_reload::{DEFAULT_INTERVAL, PolicyHandle, PolicyOrigin};
 use crate::random;
-use crate::signing_key::{SigningKey, SigningKeyError};
+use crate::signing_key::SigningKeyError;
 use crate::store::{Store, StoreError};
 
 use attempt_limiter::AttemptLimiter;
@@ -42,6 +44,7 @@ use metrics::Metrics;
 use oauth_error::OauthError;
 use own_tokens::OwnTokens;
 use public_documents::PublicDocument;
+use signing::ServiceKeys;
 
 pub use settings::Settings;
 
@@ -65,6 +68,9 @@ pub enum ServiceError {
     /// The signing keys.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
+    /// The folder of signing keys.
+    #[error(transparent)]
+    KeySet(#[from] KeySetError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -91,9 +97,8 @@ pub enum ServiceError {
 /// limiter.
 struct Service {
     settings: Settings,
-    keys: Vec<SigningKey>,
+    keys: Arc<ServiceKeys>,
     own_tokens: OwnTokens,
-    jwks: PublicDocument,
     metadata: PublicDocument,
     policy: Arc<PolicyHandle>,
     rules: UserTokenRules,
@@ -134,8 +139,8 @@ impl Listening {
             None => None,
         };
         let keys = match &settings.key_file {
-            Some(path) => vec![SigningKey::open(path)?],
-            None => SigningKey::open_folder(&settings.key_dir, unix_now())?,
+            Some(path) => ServiceKeys::of_file(path)?,
+            None => ServiceKeys::of_folder(&settings.key_dir, settings.rotate_every)?,
         };
         let audit_log = settings
             .audit_log
@@ -151,11 +156,13 @@ impl Listening {
                     error,
                 })?;
         let service = Service {
-            own_tokens: OwnTokens::new(&settings.issuer, keys.iter().map(SigningKey::jwk)),
-            jwks: public_documents::jwks(&keys),
+            own_tokens: OwnTokens::new(
+                &settings.issuer,
+                keys.current().published.iter().map(|key| key.jwk()),
+            ),
             metadata: public_documents::metadata(&settings.issuer),
             rules: config.into_rules(settings.audiences.clone()),
-            keys,
+            keys: Arc::new(keys),
             policy: Arc::new(policy),
             oidc,
             store,
@@ -190,6 +197,11 @@ impl Listening {
         let store = self.service.store.clone();
         let purging = tokio::spawn(purge_hourly(store.clone()));
         let watching = Arc::clone(&self.service.policy).watch(DEFAULT_INTERVAL);
+        let service = Arc::clone(&self.service);
+        let following = Arc::clone(&self.service.keys).watch(move |keys| {
+            let published = keys.published.iter().map(|key| key.jwk());
+            service.own_tokens.set_keys(published);
+        });
         let router =
             router::router(self.service).into_make_service_with_connect_info::<SocketAddr>();
         let served = axum::serve(self.listener, router)
@@ -197,6 +209,7 @@ impl Listening {
             .await;
         purging.abort();
         watching.abort();
+        following.abort();
         store.close().await;
         served.map_err(ServiceError::Serve)
     }
@@ -222,10 +235,8 @@ impl Service {
             nonce: &nonce,
         })
         .map_err(Into::into)?;
-        let key = self
-            .keys
-            .last()
-            .ok_or_else(|| OauthError::internal("no signing key"))?;
+        let keys = self.keys.current();
+        let key = &keys.signing;
         let token = key.sign(&claims).map_err(OauthError::internal)?;
         Ok(Minted {
             token,

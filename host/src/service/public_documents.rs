@@ -17,8 +17,8 @@ pub(super) struct PublicDocument {
 }
 
 /// The JWK set (RFC 7517 section 5).
-pub(super) fn jwks(keys: &[SigningKey]) -> PublicDocument {
-    let keys: Vec<Value> = keys.iter().map(|key| key.jwk().to_json()).collect();
+pub(super) fn jwks<'k>(keys: impl IntoIterator<Item = &'k SigningKey>) -> PublicDocument {
+    let keys: Vec<Value> = keys.into_iter().map(|key| key.jwk().to_json()).collect();
     PublicDocument::new(&json!({"keys": keys}))
 }
 

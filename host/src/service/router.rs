@@ -76,7 +76,7 @@ async fn ready(State(service): State<Arc<Service>>) -> Response {
 }
 
 async fn jwks(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
-    service.jwks.answer(&headers)
+    service.keys.current().jwks.answer(&headers)
 }
 
 async fn metadata(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {

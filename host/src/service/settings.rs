@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::oidc::OidcSettings;
 use crate::store::StoreLocation;
@@ -21,6 +22,9 @@ pub struct Settings {
     pub key_file: Option<PathBuf>,
     /// Folder of the signing keys.
     pub key_dir: PathBuf,
+    /// For how long each signing key of the folder signs before a new one is made; none is made
+    /// without.
+    pub rotate_every: Option<Duration>,
     /// Bootstrap tokens and refresh families.
     pub store: StoreLocation,
     /// The policy; the baseline without.

@@ -218,7 +218,8 @@ fn refusals(mesh: &Mesh, narrator: &mut Narrator, alice: &str) {
 /// Signed by the service's own key: nothing but time is wrong with it.
 fn expired_token(service: &Service, good: &str) -> String {
     let folder = service.folder.join("data/keys");
-    let keys = tokensmith::signing_key::SigningKey::open_folder(&folder, now()).unwrap();
+    let folder = tokensmith::key_set::KeyFolder::new(folder);
+    let key = folder.signing_key(now()).unwrap();
     let (_, verified) = service.verify(mesh::SERVICE_A, good);
     let mut claims = verified["claims"].as_object().unwrap().clone();
     let past = now() - 7200;
@@ -228,7 +229,7 @@ fn expired_token(service: &Service, good: &str) -> String {
     for name in ["exp", "session_exp"] {
         claims.insert(name.to_owned(), json!(past + 3600));
     }
-    keys.last().unwrap().sign(&claims).unwrap()
+    key.sign(&claims).unwrap()
 }
 
 /// An answer with its tokens shortened.
