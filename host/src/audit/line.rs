@@ -1,6 +1,7 @@
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 /// No line is longer, its end included.
@@ -24,6 +25,8 @@ pub enum AuditEvent {
     Revoke,
     /// A bootstrap token was made.
     BootstrapCreate,
+    /// A user's token was made without service and provider.
+    LocalUserToken,
     /// A request was refused.
     Denied,
 }
@@ -57,6 +60,8 @@ pub struct AuditRecord<'r> {
     pub jti: Option<&'r str>,
     /// The key that signed it.
     pub kid: Option<&'r str>,
+    /// What else there is to tell of this event.
+    pub about: Option<&'r Map<String, Value>>,
 }
 
 /// A line as it is written, members in this order.
@@ -75,6 +80,8 @@ pub(super) struct Line {
     jti: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    about: Option<Map<String, Value>>,
     pub(super) prev: String,
 }
 
@@ -119,6 +126,7 @@ impl Line {
             request_id: bounded(record.request_id),
             jti: record.jti.map(bounded),
             kid: record.kid.map(bounded),
+            about: record.about.cloned(),
             prev: head.digest.clone(),
         }
     }

@@ -88,6 +88,10 @@ impl Appending {
         let mut text = serde_json::to_vec(&line).map_err(|error| io(path)(error.into()))?;
         let head = Head::behind(line.seq, &text);
         text.push(b'\n');
+        if text.len() as u64 > MAX_LINE {
+            let error = std::io::Error::other("the line is longer than 16 KiB");
+            return Err(io(path)(error));
+        }
         let mut written = self.file.write_all(&text);
         if durable && written.is_ok() {
             written = self.file.sync_data();

@@ -1,7 +1,6 @@
-use std::path::Path;
-
 use thiserror::Error;
 
+use crate::audit::AuditError;
 use crate::key_set::KeySetError;
 use crate::random::NoRandom;
 use crate::signing_key::{SignError, SigningKeyError};
@@ -18,21 +17,8 @@ pub enum BreakGlassError {
         problem: &'static str,
     },
     /// The audit record cannot be written, and without one there is no token.
-    #[error("cannot write audit log `{path}`, so there is no token: {error}")]
-    Audit {
-        /// The audit log.
-        path: String,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// The audit log was changed.
-    #[error("audit log `{path}`: line {line} does not follow from the one before it")]
-    Chain {
-        /// The audit log.
-        path: String,
-        /// Counted from 1.
-        line: usize,
-    },
+    #[error("no token without an audit record: {0}")]
+    Audit(#[from] AuditError),
     /// The folder of keys cannot be used.
     #[error(transparent)]
     KeySet(#[from] KeySetError),
@@ -52,20 +38,11 @@ impl BreakGlassError {
     pub fn code(&self) -> &'static str {
         match self {
             BreakGlassError::Request { .. } => "break_glass_request",
-            BreakGlassError::Audit { .. } => "break_glass_audit",
-            BreakGlassError::Chain { .. } => "break_glass_chain",
+            BreakGlassError::Audit(error) => error.code(),
             BreakGlassError::KeySet(error) => error.code(),
             BreakGlassError::Key(error) => error.code(),
             BreakGlassError::Sign(_) => "break_glass_sign",
             BreakGlassError::Random(_) => "break_glass_random",
-        }
-    }
-
-    pub(super) fn audit(path: &Path) -> impl Fn(std::io::Error) -> Self {
-        let path = path.display().to_string();
-        move |error| BreakGlassError::Audit {
-            path: path.clone(),
-            error,
         }
     }
 }

@@ -122,6 +122,7 @@ fn audit(log: &AuditLog, subject: &str) -> Result<(), CliError> {
             request_id: &request,
             jti: None,
             kid: None,
+            about: None,
         },
         true,
     )?;

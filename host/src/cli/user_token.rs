@@ -9,7 +9,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::CliError;
-use crate::break_glass::{AuditChain, BreakGlassError, DrillSettings, MintRequest, claims, drill};
+use crate::audit::{AuditEvent, AuditLog, AuditOutcome, AuditRecord};
+use crate::break_glass::{BreakGlassError, DrillSettings, MintRequest, claims, drill};
 use crate::clock::unix_now;
 use crate::key_set::KeyFolder;
 use crate::signing_key::SigningKey;
@@ -163,37 +164,44 @@ fn create(arguments: CreateArgs) -> Result<ExitCode, CliError> {
         arguments.key_dir.as_deref(),
     );
     // No token leaves without a record; a record without a token does no harm.
-    AuditChain::new(log).append(record(&claims, key.kid(), now))?;
+    write_record(&log, &claims, key.kid())?;
     print(&token).map_err(CliError::io("standard output"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the audit log says: everything but the token.
-fn record(claims: &Map<String, Value>, kid: &str, now: i64) -> Map<String, Value> {
-    let mut record = Map::new();
-    record.insert("event".to_owned(), "local_user_token_minted".into());
-    record.insert("time".to_owned(), now.into());
-    record.insert("kid".to_owned(), kid.into());
-    record.insert("operator".to_owned(), operator());
+/// The audit log says everything but the token.
+fn write_record(log: &Path, claims: &Map<String, Value>, kid: &str) -> Result<(), BreakGlassError> {
+    let mut about = Map::new();
+    about.insert("operator".to_owned(), operator());
     for name in [
         "iss",
-        "sub",
         "aud",
         "scope",
         "exp",
-        "jti",
         "session_id",
         "cluster_id",
         "openchami_id",
     ] {
         if let Some(value) = claims.get(name) {
-            record.insert(name.to_owned(), value.clone());
+            about.insert(name.to_owned(), value.clone());
         }
     }
     if let Some(reason) = claims.get("break_glass_reason") {
-        record.insert("reason".to_owned(), reason.clone());
+        about.insert("reason".to_owned(), reason.clone());
     }
-    record
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let record = AuditRecord {
+        event: AuditEvent::LocalUserToken,
+        outcome: AuditOutcome::Done,
+        code: "ok",
+        subject: text("sub").unwrap_or_default(),
+        client: "local",
+        request_id: "",
+        jti: text("jti"),
+        kid: Some(kid),
+        about: Some(&about),
+    };
+    Ok(AuditLog::open(log)?.append(&record, true)?)
 }
 
 /// Who runs this: the system's word, and the names that the environment gives, which is only a

@@ -49,6 +49,7 @@ impl Auditor {
                 subject: text(claims, "sub"),
                 jti: Some(text(claims, "jti")),
                 kid: Some(minted.kid.as_str()),
+                about: None,
                 ..done(event, caller, &caller.peer.to_string())
             },
             true,
@@ -148,6 +149,7 @@ fn done<'r>(event: AuditEvent, caller: &'r Caller, client: &'r str) -> AuditReco
         request_id: &caller.request.0,
         jti: None,
         kid: None,
+        about: None,
     }
 }
 
