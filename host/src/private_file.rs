@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
 
 /// Makes a folder of mode 0700, and the ones above it, where they are missing.
@@ -38,11 +38,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Makes what happened to the names in the folder of `path` survive a power cut.
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
 }
 
 fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -53,6 +49,29 @@ fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(draft)?;
+    give_to_folder_owner(&file, draft)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Makes a new file the folder's owner's: what root makes in the service's folder would otherwise
+/// keep the service out.
+pub(crate) fn give_to_folder_owner(file: &File, path: &Path) -> io::Result<()> {
+    let folder = fs::metadata(folder_of(path))?;
+    let own = file.metadata()?;
+    if own.uid() == folder.uid() {
+        return Ok(());
+    }
+    fchown(file, Some(folder.uid()), Some(folder.gid())).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("the folder is another user's, run this as its owner: {error}"),
+        )
+    })
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }

@@ -202,5 +202,8 @@ fn a_drill_leaves_nothing_behind_and_finds_a_changed_log() {
     let output = drill();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text.contains("[FAIL] the audit log is whole: line 2: "), "{text}");
+    assert!(
+        text.contains("[FAIL] the audit log is whole: line 2: "),
+        "{text}"
+    );
 }

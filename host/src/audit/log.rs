@@ -1,13 +1,18 @@
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::line::{Head, Line, MAX_LINE};
 use super::{AuditError, AuditRecord};
+use crate::private_file;
+
+/// How long to wait for another process that writes.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// An audit log that lines are appended to. Several processes may have one open: they take turns,
 /// and each goes on behind the other's last line.
@@ -38,7 +43,10 @@ impl AuditLog {
             .mode(0o600)
             .open(path)
             .map_err(io(path))?;
-        file.lock().map_err(io(path))?;
+        if file.metadata().map_err(io(path))?.len() == 0 {
+            private_file::give_to_folder_owner(&file, path).map_err(io(path))?;
+        }
+        lock(&file).map_err(io(path))?;
         let resumed = resume(path, &file);
         file.unlock().map_err(io(path))?;
         let (length, head) = resumed?;
@@ -67,7 +75,7 @@ impl Appending {
         record: &AuditRecord<'_>,
         durable: bool,
     ) -> Result<(), AuditError> {
-        self.file.lock().map_err(io(path))?;
+        lock(&self.file).map_err(io(path))?;
         let appended = self.append_locked(path, record, durable);
         let unlocked = self.file.unlock().map_err(io(path));
         appended.and(unlocked)
@@ -135,6 +143,23 @@ fn resume(path: &Path, file: &File) -> Result<(u64, Head), AuditError> {
         reason: error.to_string(),
     })?;
     Ok((length, Head::behind(line.seq, last)))
+}
+
+/// Waits for other processes that write, but not for one that never ends to.
+fn lock(file: &File) -> std::io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(std::io::Error::other("another process holds it"));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
 }
 
 /// Lets the runtime's other tasks go on elsewhere while the file is waited for.

@@ -10,6 +10,7 @@ use tokensmith_engine::verify::{KeyRing, Verifier};
 use super::{BreakGlassError, DEFAULT_LIFETIME, MintRequest, claims};
 use crate::audit::{self, AuditLog};
 use crate::key_set::KeyFolder;
+use crate::private_file;
 use crate::signing_key::{KeyKind, SigningKey};
 
 /// What a drill looks at.
@@ -92,12 +93,16 @@ fn mint(settings: &DrillSettings, now: i64) -> Result<String, String> {
 /// Opens the log as the record would be written, and leaves no new file behind.
 fn audit(settings: &DrillSettings) -> Result<String, String> {
     let path = &settings.audit_log;
-    let is_new = !path.exists();
-    let opened = AuditLog::open(path).map_err(|error| error.to_string());
-    if is_new && opened.is_ok() {
-        std::fs::remove_file(path).map_err(|error| error.to_string())?;
+    if path.exists() {
+        AuditLog::open(path).map_err(|error| error.to_string())?;
+    } else {
+        // Another file: a log that is begun meanwhile must not be taken away.
+        let probe = path.with_extension(format!("drill-{}", std::process::id()));
+        private_file::write(&probe, b"")
+            .and_then(|()| std::fs::remove_file(&probe))
+            .map_err(|error| format!("cannot write beside `{}`: {error}", path.display()))?;
     }
-    opened.map(|_| path.display().to_string())
+    Ok(path.display().to_string())
 }
 
 fn chain(settings: &DrillSettings) -> Result<String, String> {

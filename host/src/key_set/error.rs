@@ -60,6 +60,11 @@ pub enum KeySetError {
         /// As given.
         kid: String,
     },
+    /// As many keys as verifiers accept are published.
+    #[error(
+        "there are as many keys as a JWK set may have: run `tokensmith keys prune`, or rotate less often"
+    )]
+    Full,
     /// The key is in the folder already.
     #[error("key `{kid}` is in the folder already")]
     Known {
@@ -81,6 +86,7 @@ impl KeySetError {
             KeySetError::Unknown { .. } => "key_set_unknown_key",
             KeySetError::StillSigning { .. } => "key_set_still_signing",
             KeySetError::Known { .. } => "key_set_known_key",
+            KeySetError::Full => "key_set_full",
         }
     }
 

@@ -369,6 +369,7 @@ impl KeyFolder {
             .mode(0o600)
             .open(&path)
             .map_err(KeySetError::io(&path))?;
+        private_file::give_to_folder_owner(&file, &path).map_err(KeySetError::io(&path))?;
         let deadline = Instant::now() + patience;
         loop {
             match file.try_lock() {

@@ -11,6 +11,8 @@ pub const DEFAULT_PUBLISH_AHEAD: i64 = 600;
 pub const DEFAULT_KEEP_RETIRED: i64 = 3600 + 60;
 /// More keys than verifiers accept in one set are of no use.
 const MOST_KEYS: usize = 256;
+/// Entries of withdrawn keys stay until they are pruned; this many are no manifest.
+const MOST_ENTRIES: usize = 65_536;
 const VERSION: u32 = 1;
 
 /// The keys of a folder: the content of its manifest.
@@ -194,10 +196,19 @@ impl KeySet {
     /// when `at_once` or when no other key signs.
     ///
     /// # Errors
-    /// [`KeySetError::Known`].
+    /// [`KeySetError::Known`], or [`KeySetError::Full`] when as many are published as verifiers
+    /// accept.
     pub fn add(&mut self, mut entry: KeyEntry, now: i64, at_once: bool) -> Result<(), KeySetError> {
         if self.keys.iter().any(|key| key.kid == entry.kid) {
             return Err(KeySetError::Known { kid: entry.kid });
+        }
+        let published = self
+            .statuses(now)
+            .iter()
+            .filter(|status| status.state != KeyState::Withdrawn)
+            .count();
+        if published >= MOST_KEYS || self.keys.len() >= MOST_ENTRIES {
+            return Err(KeySetError::Full);
         }
         entry.published = now;
         entry.signs_from = if at_once || self.at(now).signing.is_none() {
@@ -309,10 +320,8 @@ impl KeySet {
         if self.publish_ahead < 0 || self.keep_retired < 0 {
             return Err("`publish_ahead` or `keep_retired` is negative".to_owned());
         }
-        if self.keys.len() > MOST_KEYS {
-            return Err(format!(
-                "more than {MOST_KEYS} keys: run `tokensmith keys prune`"
-            ));
+        if self.keys.len() > MOST_ENTRIES {
+            return Err(format!("more than {MOST_ENTRIES} keys"));
         }
         for (index, key) in self.keys.iter().enumerate() {
             if !is_thumbprint(&key.kid) {

@@ -313,3 +313,24 @@ fn of_many_who_rotate_at_once_one_makes_the_key() {
     assert_eq!(made, 1);
     assert_eq!(folder.set().unwrap().keys.len(), 2);
 }
+
+#[test]
+fn rotation_goes_on_past_any_number_of_withdrawn_keys_and_stops_at_what_a_set_may_have() {
+    let kid = |number: i64| {
+        let mut bytes = [0_u8; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        tokensmith_engine::jose::encode_base64url(bytes)
+    };
+    let mut keys = set(Vec::new());
+    for number in 0..300 {
+        let key = entry(&kid(number), 0, 0);
+        keys.add(key, number * 86_400, false).unwrap();
+    }
+    assert_eq!(keys.keys.len(), 300);
+    let now = 300 * 86_400;
+    let refused = (300..600).find_map(|number| {
+        let key = entry(&kid(number), 0, 0);
+        keys.add(key, now, false).err()
+    });
+    assert_eq!(refused.unwrap().code(), "key_set_full");
+}

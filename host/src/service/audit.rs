@@ -2,6 +2,7 @@
 //! part.
 
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -9,6 +10,7 @@ use super::Minted;
 use super::oauth_error::OauthError;
 use super::observe::RequestId;
 use crate::audit::{AuditError, AuditEvent, AuditLog, AuditOutcome, AuditRecord};
+use crate::clock::unix_now;
 
 /// Who asked, and in which request.
 #[derive(Clone, Debug)]
@@ -23,12 +25,26 @@ pub(super) struct Caller {
 #[derive(Debug)]
 pub(super) struct Auditor {
     log: Option<AuditLog>,
+    denials: Mutex<Denials>,
 }
+
+/// Lines about requests that were refused: whoever sends those must not fill the disk.
+#[derive(Debug, Default)]
+struct Denials {
+    second: i64,
+    written: u32,
+}
+
+/// Most lines about refused requests in a second; the process's log has them all.
+const DENIALS: u32 = 20;
 
 impl Auditor {
     /// With an audit log, or without.
     pub(super) fn new(log: Option<AuditLog>) -> Self {
-        Self { log }
+        Self {
+            log,
+            denials: Mutex::default(),
+        }
     }
 
     /// A token is about to be issued.
@@ -111,6 +127,9 @@ impl Auditor {
             request_id = caller.request.0.as_str(),
             code,
         );
+        if event == AuditEvent::Denied && !self.may_write_denial() {
+            return;
+        }
         // Anyone can have requests refused: that is not worth waiting for the disk. The next
         // event that is takes these lines with it.
         let written = self.write(
@@ -123,6 +142,19 @@ impl Auditor {
         );
         // The log has it already.
         drop(written);
+    }
+
+    fn may_write_denial(&self) -> bool {
+        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = unix_now();
+        if denials.second != now {
+            *denials = Denials {
+                second: now,
+                written: 0,
+            };
+        }
+        denials.written = denials.written.saturating_add(1);
+        denials.written <= DENIALS
     }
 
     fn write(&self, record: &AuditRecord<'_>, durable: bool) -> Result<(), OauthError> {

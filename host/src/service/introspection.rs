@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 use tokensmith_engine::claims::Claims;
+use tokensmith_engine::verify::VerifyError;
 
 use super::Service;
 use super::audit::Caller;
@@ -80,22 +81,25 @@ async fn authorize(
             .auditor
             .refused(AuditEvent::Denied, "introspection_refused", caller, code);
     };
-    let refused = |code: &'static str| {
+    let refused = |code: &'static str, is_guess: bool| {
         denied(code);
-        service.limiter.failed(caller.peer, now);
+        // A token of ours that has ended was not guessed.
+        if is_guess {
+            service.limiter.failed(caller.peer, now);
+        }
         OauthError::unauthorized("invalid_token", "the caller's access token is not valid")
             .with_code(code)
     };
     let claims = service
         .own_tokens
         .verify(token, now)
-        .map_err(|error| refused(error.code()))?;
+        .map_err(|error| refused(error.code(), !matches!(error, VerifyError::Claim(_))))?;
     if !is_active(service, &claims, now).await? {
-        return Err(refused("token_inactive"));
+        return Err(refused("token_inactive", false));
     }
     // A bound token that comes alone is not shown to be the caller's (RFC 7800 section 3).
     if claims.all().contains_key("cnf") {
-        return Err(refused("token_bound"));
+        return Err(refused("token_bound", false));
     }
     if !claims.scopes().any(|scope| SCOPES.contains(&scope)) {
         denied("insufficient_scope");
