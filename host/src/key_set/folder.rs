@@ -87,7 +87,15 @@ impl KeyFolder {
                 .filter(|key| key.algorithm() == entry.alg);
             let key = match known {
                 Some(key) => Arc::clone(key),
-                None => Arc::new(self.open(entry)?),
+                None => match self.open(entry) {
+                    Ok(key) => Arc::new(key),
+                    // Who has keys already must still learn which of them were withdrawn.
+                    Err(error) if former.is_some() && status.state != KeyState::Signing => {
+                        tracing::error!(kid = entry.kid.as_str(), %error, "a key is left out");
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
             };
             keys.insert(entry.kid.clone(), key);
         }
@@ -116,8 +124,10 @@ impl KeyFolder {
     /// # Errors
     /// [`KeySetError`], [`KeySetError::NoSigner`] when there is none.
     pub fn signing_key(&self, now: i64) -> Result<Arc<SigningKey>, KeySetError> {
-        let loaded = self.load(now, None)?;
-        loaded.signing(now).cloned().ok_or_else(|| self.no_signer())
+        // In an emergency another key's file must not stand in the way.
+        let set = self.set()?;
+        let entry = set.at(now).signing.ok_or_else(|| self.no_signer())?;
+        self.open(entry).map(Arc::new)
     }
 
     /// Makes a key and publishes it.
@@ -249,6 +259,7 @@ impl KeyFolder {
 
     fn add(&self, key: &SigningKey, now: i64, begin: Begin) -> Result<KeyEntry, KeySetError> {
         let mut set = self.explicit(now)?;
+        let former = set.clone();
         let entry = KeyEntry {
             kid: key.kid().to_owned(),
             file: implicit::name_for(key, now),
@@ -259,20 +270,20 @@ impl KeyFolder {
             withdrawn: None,
         };
         set.add(entry, now, begin == Begin::AtOnce)?;
+        // The manifest has to be there before the file is: without one the newest file would sign.
+        if !former.keys.is_empty() && self.manifest()?.is_none() {
+            self.write(&former)?;
+        }
         self.write_key(key, now)?;
         self.write(&set)?;
         set.keys.pop().ok_or_else(|| self.no_signer())
     }
 
-    /// The set with a manifest, which has to be there before any file is: without one the newest
-    /// file would sign.
+    /// The set as its manifest will say it, whether or not there is one yet.
     fn explicit(&self, now: i64) -> Result<KeySet, KeySetError> {
         let mut set = self.set()?;
         if set.implicit {
             set.make_explicit(now);
-            if !set.keys.is_empty() {
-                self.write(&set)?;
-            }
         }
         Ok(set)
     }

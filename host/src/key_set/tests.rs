@@ -334,3 +334,35 @@ fn rotation_goes_on_past_any_number_of_withdrawn_keys_and_stops_at_what_a_set_ma
     });
     assert_eq!(refused.unwrap().code(), "key_set_full");
 }
+
+#[test]
+fn a_key_that_does_not_open_keeps_no_withdrawal_back() {
+    let (_scratch, folder) = Scratch::new();
+    let loaded = folder.load_or_create(0).unwrap();
+    let first = loaded.set.keys[0].kid.clone();
+    folder.rotate(KeyKind::Es256, 10, Begin::AtOnce).unwrap();
+    let loaded = folder.load(10, Some(&loaded)).unwrap();
+    let third = folder.rotate(KeyKind::Es256, 20, Begin::WhenKnown).unwrap();
+    std::fs::remove_file(folder.path().join(&third.file)).unwrap();
+    folder.retire(&first, 30, true).unwrap();
+    let followed = folder.load(30, Some(&loaded)).unwrap();
+    assert!(followed.key(&first).is_none() && followed.signing(30).is_some());
+    assert!(folder.signing_key(30).is_ok());
+    assert_eq!(folder.load(30, None).unwrap_err().code(), "key_file");
+}
+
+#[test]
+fn a_command_that_is_refused_writes_no_manifest() {
+    let (_scratch, folder) = Scratch::new();
+    let loaded = folder.load_or_create(0).unwrap();
+    let own = loaded.set.keys[0].kid.clone();
+    assert_eq!(
+        folder.retire("typo", 5, false).unwrap_err().code(),
+        "key_set_unknown_key"
+    );
+    assert_eq!(
+        folder.retire(&own, 5, false).unwrap_err().code(),
+        "key_set_still_signing"
+    );
+    assert!(!folder.path().join(MANIFEST).exists());
+}
