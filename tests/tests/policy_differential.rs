@@ -50,8 +50,17 @@ const RULES: [&str; 4] = [
 ];
 const SUBJECTS: [&str; 6] = ["alice", "bob", "carol", "role:x", "role:y", "role:z"];
 const DOMAINS: [&str; 3] = ["d1", "d2", "*"];
-const OBJECTS: [&str; 9] = [
-    "/a", "/a/b", "/a/:x", "/a/*", "/:x/b", "data", "*", "/a/{x}/c", "/a/b/c",
+const OBJECTS: [&str; 10] = [
+    "/{x}/{y}/{x}",
+    "/a",
+    "/a/b",
+    "/a/:x",
+    "/a/*",
+    "/:x/b",
+    "data",
+    "*",
+    "/a/{x}/c",
+    "/a/b/c",
 ];
 const ACTIONS: [&str; 3] = ["read", "write", "*"];
 const EFFECTS: [&str; 4] = [
@@ -295,8 +304,37 @@ fn key_match(function: &str, key: &str, pattern: &str) -> bool {
         },
         "keyMatch2" => path(pattern, ":[^/]+"),
         "keyMatch3" => path(pattern, r"\{[^/]+\}"),
+        "keyMatch5" => path_of(key.split('?').next().unwrap_or_default(), pattern),
+        "keyMatch4" => equal_names(key, pattern),
+        "regexMatch" => {
+            let text = pattern.replace('{', r"\{").replace('}', r"\}");
+            Regex::new(&text).unwrap().is_match(key)
+        }
         other => panic!("{other}"),
     }
+}
+
+fn path_of(key: &str, pattern: &str) -> bool {
+    key_match("keyMatch3", key, pattern)
+}
+
+/// `keyMatch4` for patterns whose placeholders are whole segments.
+fn equal_names(key: &str, pattern: &str) -> bool {
+    if !path_of(key, pattern) {
+        return false;
+    }
+    let mut bound: Vec<(&str, &str)> = Vec::new();
+    for (own, text) in pattern.split('/').zip(key.split('/')) {
+        if !own.starts_with('{') {
+            continue;
+        }
+        match bound.iter().find(|(name, _)| *name == own) {
+            Some((_, first)) if *first != text => return false,
+            Some(_) => {}
+            None => bound.push((own, text)),
+        }
+    }
+    true
 }
 
 /// What the effect makes of the rows, each matching or not.
@@ -363,7 +401,16 @@ fn right_answers(policy: &Policy, request: &Request, erred: &Cell<bool>) -> Hash
 }
 
 fn terms() -> impl Strategy<Value = Term> {
-    let key_match = prop_oneof![Just("keyMatch"), Just("keyMatch2"), Just("keyMatch3")];
+    let key_match = prop::sample::select(
+        &[
+            "keyMatch",
+            "keyMatch2",
+            "keyMatch3",
+            "keyMatch4",
+            "keyMatch5",
+            "regexMatch",
+        ][..],
+    );
     let leaf = prop_oneof![
         4 => (0..4usize).prop_map(Term::Equal),
         1 => (0..4usize).prop_map(Term::NotEqual),
@@ -421,7 +468,7 @@ fn policies() -> impl Strategy<Value = Policy> {
             // `*` alone is no regular expression: refused when it is loaded.
             if policy
                 .matcher
-                .uses(&|term| matches!(term, Term::KeyMatch("keyMatch2" | "keyMatch3")))
+                .uses(&|term| matches!(term, Term::KeyMatch(own) if *own != "keyMatch"))
             {
                 policy.rows.retain(|(row, _, _)| row[2] != "*");
             }
@@ -452,7 +499,17 @@ fn requests() -> impl Strategy<Value = Request> {
     ];
     let objects: Vec<&str> = OBJECTS
         .into_iter()
-        .chain(["/a/", "/z/b", "/a/b/d", "", "/é/b", "nothing"])
+        .chain([
+            "/a/",
+            "/q/r/q",
+            "/q/r/s",
+            "/a/b?x=/c",
+            "/z/b",
+            "/a/b/d",
+            "",
+            "/é/b",
+            "nothing",
+        ])
         .collect();
     (
         prop::sample::select(&SUBJECTS[..]),
@@ -540,7 +597,7 @@ fn is_shared(policy: &Policy) -> bool {
                 | Term::Rule
                 | Term::If(..)
                 | Term::In(..)
-                | Term::KeyMatch("keyMatch3")
+                | Term::KeyMatch("keyMatch3" | "keyMatch4" | "keyMatch5")
         )
     };
     let asks = policy
@@ -550,7 +607,7 @@ fn is_shared(policy: &Policy) -> bool {
     let braces = policy.rows.iter().any(|(row, _, _)| row[2].contains('{'))
         && policy
             .matcher
-            .uses(&|term| matches!(term, Term::KeyMatch("keyMatch2")));
+            .uses(&|term| matches!(term, Term::KeyMatch("keyMatch2" | "regexMatch")));
     !policy.rows.is_empty() && asks && !braces && !policy.matcher.uses(&unshared)
 }
 
