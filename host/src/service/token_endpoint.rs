@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
-use tokensmith_engine::exchange::{ExchangeError, ServiceGrant, service_claims};
+use tokensmith_engine::exchange::{ExchangeError, service_claims};
 
 use super::audit::Caller;
 use super::form::Form;
@@ -19,7 +19,7 @@ use super::{Minted, Service, TOKEN_LIFETIME};
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
 use crate::random;
-use crate::store::{NewRefreshToken, OpaqueDigest, Refusal, StoreError};
+use crate::store::{Family, NewRefreshToken, OpaqueDigest, Refusal, StoreError};
 
 /// Token exchange (RFC 8693 section 2.1).
 pub(super) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -126,8 +126,8 @@ async fn redeem(service: &Service, caller: &Caller, bootstrap_token: &str) -> Gr
             &OpaqueDigest::of(bootstrap_token),
             &refresh,
             unix_now(),
-            |grant| {
-                let minted = mint(service, grant, &family)?;
+            |family| {
+                let minted = mint(service, family)?;
                 // Before the token counts as redeemed: what cannot be audited changes nothing.
                 service.auditor.issued(
                     AuditEvent::Issue,
@@ -150,9 +150,10 @@ async fn rotate(service: &Service, caller: &Caller, refresh_token: &str) -> Gran
         .rotate_refresh(
             &OpaqueDigest::of(refresh_token),
             &OpaqueDigest::of(&next),
+            None,
             unix_now(),
-            |grant, family| {
-                let minted = mint(service, grant, family)?;
+            |family| {
+                let minted = mint(service, family)?;
                 service.auditor.issued(
                     AuditEvent::Refresh,
                     "refresh_token_rotated",
@@ -166,8 +167,10 @@ async fn rotate(service: &Service, caller: &Caller, refresh_token: &str) -> Gran
     Ok((minted, next, ttl))
 }
 
-fn mint(service: &Service, grant: &ServiceGrant, family: &str) -> Result<Minted, OauthError> {
-    service.mint(|issuance| Ok::<_, ExchangeError>(service_claims(grant, family, issuance)))
+fn mint(service: &Service, family: &Family) -> Result<Minted, OauthError> {
+    service.mint(|issuance| {
+        Ok::<_, ExchangeError>(service_claims(&family.grant, &family.id, issuance))
+    })
 }
 
 /// Only what a caller could guess at counts against its address.
@@ -178,7 +181,7 @@ fn refused(service: &Service, caller: &Caller, error: GrantError) -> OauthError 
             let (event, name) = match refusal {
                 Refusal::Redeemed => (AuditEvent::Replay, "bootstrap_token_replayed"),
                 Refusal::Replayed => (AuditEvent::Replay, "refresh_family_revoked"),
-                Refusal::Unknown | Refusal::Expired | Refusal::Revoked => {
+                Refusal::Unknown | Refusal::Expired | Refusal::Revoked | Refusal::Bound => {
                     (AuditEvent::Denied, "authentication_failed")
                 }
             };

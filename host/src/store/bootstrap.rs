@@ -1,6 +1,7 @@
 use tokensmith_engine::exchange::ServiceGrant;
 
-use super::{NewRefreshToken, OpaqueDigest, Refusal, Store, StoreError, decode_list, encode_list};
+use super::family::{Family, FamilyOrigin, NewRefreshToken};
+use super::{OpaqueDigest, Refusal, Store, StoreError, decode_list, encode_list};
 
 /// A bootstrap token to store. All times are Unix seconds, all lengths of time seconds.
 #[derive(Clone, Debug)]
@@ -27,10 +28,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn create_bootstrap(&self, token: &NewBootstrapToken) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
         sqlx::query(
             "INSERT INTO bootstrap_tokens (token_hash, subject, audience, scopes, roles, \
              binding_identifier, refresh_ttl, created_at, expires_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(token.digest.as_bytes())
         .bind(&token.grant.subject)
@@ -41,9 +43,9 @@ impl Store {
         .bind(token.refresh_ttl)
         .bind(token.created_at)
         .bind(token.expires_at)
-        .execute(&self.pool)
+        .execute(transaction.connection()?)
         .await?;
-        Ok(())
+        transaction.commit().await
     }
 
     /// Redeems a bootstrap token, once among all that try, and starts a refresh family.
@@ -58,33 +60,29 @@ impl Store {
         digest: &OpaqueDigest,
         refresh: &NewRefreshToken<'_>,
         now: i64,
-        mint: impl FnOnce(&ServiceGrant) -> Result<T, E>,
+        mint: impl FnOnce(&Family) -> Result<T, E>,
     ) -> Result<(T, i64), E> {
-        let database = |error: sqlx::Error| E::from(StoreError::from(error));
-        let mut transaction = self
-            .pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(database)?;
+        let mut transaction = self.begin().await?;
         // The condition and the mark are one statement: two redeemers cannot both have the row.
         let row: Option<Row> = sqlx::query_as(
-            "UPDATE bootstrap_tokens SET redeemed_at = ? \
-             WHERE token_hash = ? AND redeemed_at IS NULL AND expires_at > ? \
+            "UPDATE bootstrap_tokens SET redeemed_at = $1 \
+             WHERE token_hash = $2 AND redeemed_at IS NULL AND expires_at > $3 \
              RETURNING subject, audience, scopes, roles, refresh_ttl",
         )
         .bind(now)
         .bind(digest.as_bytes())
         .bind(now)
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(transaction.connection()?)
         .await
-        .map_err(database)?;
+        .map_err(StoreError::from)?;
         let Some((subject, audience, scopes, roles, refresh_ttl)) = row else {
-            let known: Option<Option<i64>> =
-                sqlx::query_scalar("SELECT redeemed_at FROM bootstrap_tokens WHERE token_hash = ?")
-                    .bind(digest.as_bytes())
-                    .fetch_optional(&mut *transaction)
-                    .await
-                    .map_err(database)?;
+            let known: Option<Option<i64>> = sqlx::query_scalar(
+                "SELECT redeemed_at FROM bootstrap_tokens WHERE token_hash = $1",
+            )
+            .bind(digest.as_bytes())
+            .fetch_optional(transaction.connection()?)
+            .await
+            .map_err(StoreError::from)?;
             return Err(StoreError::from(match known {
                 None => Refusal::Unknown,
                 Some(Some(_)) => Refusal::Redeemed,
@@ -92,31 +90,23 @@ impl Store {
             })
             .into());
         };
-        let expires_at = now.saturating_add(refresh_ttl);
-        sqlx::query(
-            "INSERT INTO refresh_families (id, subject, audience, scopes, roles, refresh_ttl, \
-             created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(refresh.family)
-        .bind(&subject)
-        .bind(&audience)
-        .bind(&scopes)
-        .bind(&roles)
-        .bind(refresh_ttl)
-        .bind(now)
-        .bind(expires_at)
-        .execute(&mut *transaction)
-        .await
-        .map_err(database)?;
-        refresh.insert(&mut transaction, now, expires_at).await?;
-        let grant = ServiceGrant {
-            subject,
-            audience: decode_list("audience", &audience)?,
-            scopes: decode_list("scopes", &scopes)?,
-            roles: decode_list("roles", &roles)?,
+        let family = Family {
+            id: refresh.family.to_owned(),
+            origin: FamilyOrigin::Bootstrap,
+            grant: ServiceGrant {
+                subject,
+                audience: decode_list("audience", &audience)?,
+                scopes: decode_list("scopes", &scopes)?,
+                roles: decode_list("roles", &roles)?,
+            },
+            refresh_ttl,
+            confirmation: None,
         };
-        let answer = mint(&grant)?;
-        transaction.commit().await.map_err(database)?;
+        family
+            .insert(transaction.connection()?, &refresh.digest, now)
+            .await?;
+        let answer = mint(&family)?;
+        transaction.commit().await?;
         Ok((answer, refresh_ttl))
     }
 }

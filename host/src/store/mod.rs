@@ -1,117 +1,56 @@
-//! Bootstrap tokens, refresh families and revoked tokens in SQLite. Only digests of secrets are
-//! stored.
+//! Bootstrap tokens, refresh families and revoked tokens, in SQLite or PostgreSQL through one set
+//! of statements. Only digests of secrets are stored.
 
+mod attempts;
+mod batch;
 mod bootstrap;
+mod error;
+mod family;
+mod location;
+mod oidc_provider;
+mod policy_sequence;
+mod purge;
 mod refresh;
 mod revocation;
 mod schema;
+mod seen;
+mod transaction;
 
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use thiserror::Error;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _};
+
+use batch::Batch;
+use transaction::Transaction;
 
 pub use bootstrap::NewBootstrapToken;
-pub use refresh::NewRefreshToken;
+pub use error::{Refusal, StoreError};
+pub use family::{Family, FamilyOrigin, NewRefreshToken};
+pub use location::StoreLocation;
+pub use oidc_provider::StoredOidcProvider;
 pub use revocation::{RefreshRecord, RevokedFamily};
 
-/// Where a store is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreLocation {
-    /// A SQLite file.
-    Sqlite(PathBuf),
-}
+/// Longest time to get a connection: callers hear soon that the database does not answer.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A connection that was not used for longer is tried before it is.
+const TRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The SHA-256 digest of an opaque token, the only form in which a store has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpaqueDigest([u8; 32]);
 
-/// Why a grant was refused. A caller is told only that it was.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Refusal {
-    /// No such token.
-    #[error("unknown token")]
-    Unknown,
-    /// Its time is over.
-    #[error("expired token")]
-    Expired,
-    /// A bootstrap token was redeemed before.
-    #[error("redeemed token")]
-    Redeemed,
-    /// A refresh token was used before; its family is revoked now.
-    #[error("replayed refresh token, family revoked")]
-    Replayed,
-    /// Its family was revoked.
-    #[error("revoked refresh family")]
-    Revoked,
-}
-
-/// Why a store did not do what it was asked.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// The grant is refused.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The database failed.
-    #[error("store: {0}")]
-    Database(#[from] sqlx::Error),
-    /// The database's folder or file cannot be made or opened.
-    #[error("cannot open store `{path}`: {error}")]
-    File {
-        /// The folder or file.
-        path: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// A row does not read back.
-    #[error("store: column `{0}` does not read back")]
-    Column(&'static str),
-    /// The database was made by a newer version.
-    #[error("the store has schema version {found}, this program knows {known}: upgrade it")]
-    Newer {
-        /// In the database.
-        found: i64,
-        /// Of this program.
-        known: i64,
-    },
-}
-
 /// An open store.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: SqlitePool,
-}
-
-impl Refusal {
-    /// A stable identifier for logs, metrics and documentation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Refusal::Unknown => "grant_unknown",
-            Refusal::Expired => "grant_expired",
-            Refusal::Redeemed => "grant_redeemed",
-            Refusal::Replayed => "grant_replayed",
-            Refusal::Revoked => "grant_revoked",
-        }
-    }
-}
-
-impl StoreError {
-    /// A stable identifier for logs, metrics and documentation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            StoreError::Refused(refusal) => refusal.code(),
-            StoreError::Database(_) => "store_database",
-            StoreError::File { .. } => "store_file",
-            StoreError::Column(_) => "store_column",
-            StoreError::Newer { .. } => "store_newer",
-        }
-    }
+    pool: AnyPool,
+    /// Where there is one writer at a time, its turn. PostgreSQL has many.
+    batch: Option<Arc<Batch>>,
 }
 
 impl OpaqueDigest {
@@ -125,31 +64,27 @@ impl OpaqueDigest {
     }
 }
 
-impl StoreLocation {
-    /// The SQLite file in a folder.
-    pub fn in_folder(folder: &Path) -> Self {
-        StoreLocation::Sqlite(folder.join("tokensmith.db"))
-    }
-}
-
-impl FromStr for StoreLocation {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(StoreLocation::Sqlite(path.into())),
-            _ => Err(format!("`{text}` is not a store: expected `sqlite:PATH`")),
-        }
+impl From<[u8; 32]> for OpaqueDigest {
+    /// A digest that was made elsewhere.
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
     }
 }
 
 impl Store {
-    /// Opens a store and makes what is missing.
+    /// Opens a store and makes what is missing: the SQLite file, the tables.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn open(location: &StoreLocation) -> Result<Self, StoreError> {
-        let StoreLocation::Sqlite(path) = location;
+        sqlx::any::install_default_drivers();
+        match location {
+            StoreLocation::Sqlite(path) => Self::open_sqlite(path).await,
+            StoreLocation::Postgres(url) => Self::open_postgres(url.as_str()).await,
+        }
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
         if let Some(folder) = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
@@ -163,20 +98,48 @@ impl Store {
             .mode(0o600)
             .open(path)
             .map_err(unusable(path))?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An answer may leave only when what it rests on survives a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5))
-            .foreign_keys(true);
-        let pool = SqlitePoolOptions::new()
+        let path = std::path::absolute(path).map_err(unusable(path))?;
+        let url = SqliteConnectOptions::new().filename(path).to_url_lossy();
+        let options = AnyConnectOptions::from_url(&url)?;
+        let mut writer = AnyConnection::connect_with(&options).await?;
+        prepare_sqlite(&mut writer).await?;
+        schema::migrate(&mut writer, schema::Dialect::Sqlite).await?;
+        let pool = AnyPoolOptions::new()
             .max_connections(4)
-            .acquire_timeout(Duration::from_secs(5))
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .after_connect(|connection, _| Box::pin(prepare_sqlite(connection)))
             .connect_with(options)
             .await?;
-        schema::migrate(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            batch: Some(Batch::start(writer)),
+        })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        let options = url.parse::<AnyConnectOptions>()?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(16)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, state| {
+                Box::pin(async move {
+                    Ok(state.idle_for < TRY_AFTER || connection.ping().await.is_ok())
+                })
+            })
+            .after_connect(|connection, _| Box::pin(prepare_postgres(connection)))
+            .connect_with(options)
+            .await?;
+        let mut connection = pool.acquire().await?;
+        schema::migrate(&mut connection, schema::Dialect::Postgres).await?;
+        drop(connection);
+        Ok(Self { pool, batch: None })
+    }
+
+    /// Whether other processes issue tokens from it too.
+    pub fn is_shared(&self) -> bool {
+        self.batch.is_none()
     }
 
     /// Whether the database answers.
@@ -188,34 +151,42 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what ended before `before` (Unix seconds): it could only be refused.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn purge(&self, before: i64) -> Result<u64, StoreError> {
-        let mut removed = 0;
-        for statement in [
-            "DELETE FROM bootstrap_tokens WHERE expires_at < ?",
-            "DELETE FROM refresh_tokens WHERE expires_at < ?",
-            "DELETE FROM refresh_families WHERE expires_at < ?",
-            "DELETE FROM revoked_tokens WHERE expires_at < ?",
-        ] {
-            let done = sqlx::query(statement)
-                .bind(before)
-                .execute(&self.pool)
-                .await?;
-            removed += done.rows_affected();
+    /// Waits for running statements and closes the connections.
+    pub async fn close(&self) {
+        if let Some(batch) = &self.batch {
+            batch.close().await;
         }
-        Ok(removed)
+        self.pool.close().await;
     }
 
-    /// Waits for running statements and closes the files.
-    pub async fn close(&self) {
-        self.pool.close().await;
+    /// Begins what is done as a whole or not at all.
+    async fn begin(&self) -> Result<Transaction, StoreError> {
+        match &self.batch {
+            Some(batch) => Ok(Transaction::Turn(batch.turn().await?)),
+            None => Ok(Transaction::Own(self.pool.begin().await?)),
+        }
     }
 }
 
-fn unusable(path: &Path) -> impl Fn(std::io::Error) -> StoreError {
+async fn prepare_sqlite(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    // An answer may leave only when what it rests on survives a power cut: FULL.
+    sqlx::raw_sql(
+        "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+         PRAGMA foreign_keys = ON;",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn prepare_postgres(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("SET statement_timeout = '10s'; SET lock_timeout = '5s';")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn unusable(path: &Path) -> impl Fn(std::io::Error) -> StoreError + use<> {
     let path = path.display().to_string();
     move |error| StoreError::File {
         path: path.clone(),

@@ -1,16 +1,7 @@
-use sqlx::SqliteConnection;
 use tokensmith_engine::exchange::ServiceGrant;
 
+use super::family::{Family, FamilyOrigin, insert_refresh};
 use super::{OpaqueDigest, Refusal, Store, StoreError, decode_list};
-
-/// The refresh token that a grant hands out.
-#[derive(Clone, Copy, Debug)]
-pub struct NewRefreshToken<'a> {
-    /// The token's digest.
-    pub digest: OpaqueDigest,
-    /// The family's identifier where the grant starts one.
-    pub family: &'a str,
-}
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -21,6 +12,8 @@ struct Row {
     roles: String,
     refresh_ttl: i64,
     revoked_at: Option<i64>,
+    origin: String,
+    confirmation: Option<String>,
     expires_at: i64,
     used_at: Option<i64>,
 }
@@ -29,7 +22,8 @@ impl Store {
     /// Uses a refresh token, once, and puts the next one of its family in its place. A token used
     /// a second time revokes the family: one of the two who had it is not its owner.
     ///
-    /// `mint` makes the answer from the grant and the family's identifier; when it fails nothing
+    /// A family that is bound to a client certificate wants its thumbprint in `confirmation`;
+    /// without it nothing changes. `mint` makes the answer from the family; when it fails nothing
     /// changes. Answers with what it made and the life of the new refresh token in seconds.
     ///
     /// # Errors
@@ -38,94 +32,83 @@ impl Store {
         &self,
         digest: &OpaqueDigest,
         next: &OpaqueDigest,
+        confirmation: Option<&str>,
         now: i64,
-        mint: impl FnOnce(&ServiceGrant, &str) -> Result<T, E>,
+        mint: impl FnOnce(&Family) -> Result<T, E>,
     ) -> Result<(T, i64), E> {
-        let database = |error: sqlx::Error| E::from(StoreError::from(error));
-        let mut transaction = self
-            .pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(database)?;
+        let refused = |refusal: Refusal| E::from(StoreError::from(refusal));
+        let mut transaction = self.begin().await?;
         let row: Option<Row> = sqlx::query_as(
             "SELECT f.id, f.subject, f.audience, f.scopes, f.roles, f.refresh_ttl, f.revoked_at, \
-             t.expires_at, t.used_at \
+             f.origin, f.confirmation, t.expires_at, t.used_at \
              FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id \
-             WHERE t.token_hash = ?",
+             WHERE t.token_hash = $1",
         )
         .bind(digest.as_bytes())
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(transaction.connection()?)
         .await
-        .map_err(database)?;
-        let Some(row) = row else {
-            return Err(StoreError::from(Refusal::Unknown).into());
-        };
+        .map_err(StoreError::from)?;
+        let row = row.ok_or_else(|| refused(Refusal::Unknown))?;
         if row.revoked_at.is_some() {
-            return Err(StoreError::from(Refusal::Revoked).into());
+            return Err(refused(Refusal::Revoked));
         }
-        let marked = sqlx::query(
-            "UPDATE refresh_tokens SET used_at = ? WHERE token_hash = ? AND used_at IS NULL",
-        )
-        .bind(now)
-        .bind(digest.as_bytes())
-        .execute(&mut *transaction)
-        .await
-        .map_err(database)?;
-        if row.used_at.is_some() || marked.rows_affected() != 1 {
-            sqlx::query("UPDATE refresh_families SET revoked_at = ? WHERE id = ?")
+        if row.confirmation.is_some() && row.confirmation.as_deref() != confirmation {
+            return Err(refused(Refusal::Bound));
+        }
+        let used = row.used_at.is_some() || {
+            // Whoever comes second, on another replica too, changes no row here.
+            let marked = sqlx::query(
+                "UPDATE refresh_tokens SET used_at = $1 \
+                 WHERE token_hash = $2 AND used_at IS NULL",
+            )
+            .bind(now)
+            .bind(digest.as_bytes())
+            .execute(transaction.connection()?)
+            .await
+            .map_err(StoreError::from)?;
+            marked.rows_affected() != 1
+        };
+        if used {
+            sqlx::query("UPDATE refresh_families SET revoked_at = $1 WHERE id = $2")
                 .bind(now)
                 .bind(&row.id)
-                .execute(&mut *transaction)
+                .execute(transaction.connection()?)
                 .await
-                .map_err(database)?;
-            transaction.commit().await.map_err(database)?;
-            return Err(StoreError::from(Refusal::Replayed).into());
+                .map_err(StoreError::from)?;
+            transaction.commit().await?;
+            return Err(refused(Refusal::Replayed));
         }
         if row.expires_at <= now {
-            return Err(StoreError::from(Refusal::Expired).into());
+            return Err(refused(Refusal::Expired));
         }
         let expires_at = now.saturating_add(row.refresh_ttl);
-        sqlx::query("UPDATE refresh_families SET expires_at = ? WHERE id = ?")
-            .bind(expires_at)
-            .bind(&row.id)
-            .execute(&mut *transaction)
-            .await
-            .map_err(database)?;
-        NewRefreshToken {
-            digest: *next,
-            family: &row.id,
-        }
-        .insert(&mut transaction, now, expires_at)
-        .await?;
-        let grant = ServiceGrant {
-            subject: row.subject,
-            audience: decode_list("audience", &row.audience)?,
-            scopes: decode_list("scopes", &row.scopes)?,
-            roles: decode_list("roles", &row.roles)?,
-        };
-        let answer = mint(&grant, &row.id)?;
-        transaction.commit().await.map_err(database)?;
-        Ok((answer, row.refresh_ttl))
-    }
-}
-
-impl NewRefreshToken<'_> {
-    pub(super) async fn insert(
-        &self,
-        connection: &mut SqliteConnection,
-        now: i64,
-        expires_at: i64,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO refresh_tokens (token_hash, family_id, issued_at, expires_at) \
-             VALUES (?, ?, ?, ?)",
+        let kept = sqlx::query(
+            "UPDATE refresh_families SET expires_at = $1 WHERE id = $2 AND revoked_at IS NULL",
         )
-        .bind(self.digest.as_bytes())
-        .bind(self.family)
-        .bind(now)
         .bind(expires_at)
-        .execute(connection)
-        .await?;
-        Ok(())
+        .bind(&row.id)
+        .execute(transaction.connection()?)
+        .await
+        .map_err(StoreError::from)?;
+        if kept.rows_affected() != 1 {
+            // Another replica revoked it since it was read.
+            return Err(refused(Refusal::Revoked));
+        }
+        insert_refresh(transaction.connection()?, next, &row.id, now, expires_at).await?;
+        let family = Family {
+            origin: FamilyOrigin::of(&row.origin)?,
+            grant: ServiceGrant {
+                subject: row.subject,
+                audience: decode_list("audience", &row.audience)?,
+                scopes: decode_list("scopes", &row.scopes)?,
+                roles: decode_list("roles", &row.roles)?,
+            },
+            id: row.id,
+            refresh_ttl: row.refresh_ttl,
+            confirmation: row.confirmation,
+        };
+        let answer = mint(&family)?;
+        transaction.commit().await?;
+        Ok((answer, family.refresh_ttl))
     }
 }

@@ -59,26 +59,21 @@ impl Store {
         now: i64,
         record: impl FnOnce(&str) -> Result<(), E>,
     ) -> Result<Option<RevokedFamily>, E> {
-        let database = |error: sqlx::Error| E::from(StoreError::from(error));
-        let mut transaction = self
-            .pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(database)?;
+        let mut transaction = self.begin().await?;
         let revoked: Option<(String, String)> = sqlx::query_as(
-            "UPDATE refresh_families SET revoked_at = ? \
-             WHERE id = (SELECT family_id FROM refresh_tokens WHERE token_hash = ?) \
+            "UPDATE refresh_families SET revoked_at = $1 \
+             WHERE id = (SELECT family_id FROM refresh_tokens WHERE token_hash = $2) \
              AND revoked_at IS NULL \
              RETURNING id, subject",
         )
         .bind(now)
         .bind(digest.as_bytes())
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(transaction.connection()?)
         .await
-        .map_err(database)?;
+        .map_err(StoreError::from)?;
         if let Some((id, subject)) = revoked {
             record(&subject)?;
-            transaction.commit().await.map_err(database)?;
+            transaction.commit().await?;
             return Ok(Some(RevokedFamily {
                 id,
                 subject,
@@ -88,12 +83,12 @@ impl Store {
         let known: Option<(String, String)> = sqlx::query_as(
             "SELECT f.id, f.subject \
              FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id \
-             WHERE t.token_hash = ?",
+             WHERE t.token_hash = $1",
         )
         .bind(digest.as_bytes())
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(transaction.connection()?)
         .await
-        .map_err(database)?;
+        .map_err(StoreError::from)?;
         Ok(known.map(|(id, subject)| RevokedFamily {
             id,
             subject,
@@ -115,27 +110,22 @@ impl Store {
         expires_at: i64,
         record: impl FnOnce() -> Result<(), E>,
     ) -> Result<bool, E> {
-        let database = |error: sqlx::Error| E::from(StoreError::from(error));
-        let mut transaction = self
-            .pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(database)?;
+        let mut transaction = self.begin().await?;
         let done = sqlx::query(
-            "INSERT INTO revoked_tokens (jti, revoked_at, expires_at) VALUES (?, ?, ?) \
+            "INSERT INTO revoked_tokens (jti, revoked_at, expires_at) VALUES ($1, $2, $3) \
              ON CONFLICT (jti) DO NOTHING",
         )
         .bind(jti)
         .bind(now)
         .bind(expires_at)
-        .execute(&mut *transaction)
+        .execute(transaction.connection()?)
         .await
-        .map_err(database)?;
+        .map_err(StoreError::from)?;
         if done.rows_affected() != 1 {
             return Ok(false);
         }
         record()?;
-        transaction.commit().await.map_err(database)?;
+        transaction.commit().await?;
         Ok(true)
     }
 
@@ -146,8 +136,9 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn is_revoked(&self, jti: &str, session_id: &str) -> Result<bool, StoreError> {
         let revoked: i64 = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = ?) \
-             OR EXISTS (SELECT 1 FROM refresh_families WHERE id = ? AND revoked_at IS NOT NULL)",
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $1) \
+             OR EXISTS (SELECT 1 FROM refresh_families WHERE id = $2 AND revoked_at IS NOT NULL) \
+             THEN 1 ELSE 0 END",
         )
         .bind(jti)
         .bind(session_id)
@@ -169,7 +160,7 @@ impl Store {
             "SELECT f.id, f.subject, f.audience, f.scopes, f.created_at, f.revoked_at, \
              t.issued_at, t.expires_at, t.used_at \
              FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id \
-             WHERE t.token_hash = ?",
+             WHERE t.token_hash = $1",
         )
         .bind(digest.as_bytes())
         .fetch_optional(&self.pool)

@@ -1,10 +1,11 @@
-use sqlx::sqlite::SqlitePool;
+use sqlx::AnyConnection;
+use sqlx::Connection as _;
 
 use super::StoreError;
 
-/// Each entry leads from its index to the next version, and says so. Entries are added, never
-/// changed.
-const MIGRATIONS: [&str; 2] = [
+/// Each entry leads from its index to the next version. Entries are added, never changed. They
+/// are written for SQLite; [`Dialect::translate`] says what PostgreSQL calls the same.
+const MIGRATIONS: [&str; 3] = [
     "
 CREATE TABLE bootstrap_tokens (
     token_hash BLOB PRIMARY KEY,
@@ -40,7 +41,6 @@ CREATE TABLE refresh_tokens (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refresh_tokens_family ON refresh_tokens (family_id);
 CREATE INDEX refresh_tokens_expiry ON refresh_tokens (expires_at);
-PRAGMA user_version = 1;
 ",
     "
 CREATE TABLE revoked_tokens (
@@ -49,23 +49,101 @@ CREATE TABLE revoked_tokens (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX revoked_tokens_expiry ON revoked_tokens (expires_at);
-PRAGMA user_version = 2;
+",
+    "
+ALTER TABLE refresh_families ADD COLUMN origin TEXT NOT NULL DEFAULT 'bootstrap';
+ALTER TABLE refresh_families ADD COLUMN confirmation TEXT;
+CREATE TABLE seen_tokens (
+    token_hash BLOB PRIMARY KEY,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX seen_tokens_expiry ON seen_tokens (expires_at);
+CREATE TABLE failed_attempts (
+    bucket TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    failures INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX failed_attempts_since ON failed_attempts (since);
+CREATE TABLE oidc_provider (
+    id INTEGER PRIMARY KEY,
+    issuer TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE policy_versions (
+    version TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    used_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX policy_versions_sequence ON policy_versions (sequence);
 ",
 ];
 
+/// What a database calls things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// SQLite.
+    Sqlite,
+    /// PostgreSQL, and what speaks its protocol.
+    Postgres,
+}
+
 /// Brings the database to this program's schema; processes that start at once take turns.
-pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
+pub(super) async fn migrate(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+) -> Result<(), StoreError> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version")
-        .fetch_one(&mut *transaction)
-        .await?;
+    let mut transaction = match dialect {
+        Dialect::Sqlite => connection.begin_with("BEGIN IMMEDIATE").await?,
+        Dialect::Postgres => {
+            let mut transaction = connection.begin().await?;
+            // The number is this program's own among those who share the database.
+            sqlx::raw_sql(
+                "SELECT pg_advisory_xact_lock(6074013948);
+                 CREATE TABLE IF NOT EXISTS tokensmith_schema (version BIGINT NOT NULL);",
+            )
+            .execute(&mut *transaction)
+            .await?;
+            transaction
+        }
+    };
+    let found: Option<i64> = sqlx::query_scalar(match dialect {
+        Dialect::Sqlite => "PRAGMA user_version",
+        Dialect::Postgres => "SELECT MAX(version) FROM tokensmith_schema",
+    })
+    .fetch_one(&mut *transaction)
+    .await?;
+    let found = found.unwrap_or(0);
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
-        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+    for (migration, version) in MIGRATIONS.iter().zip(1i64..) {
+        if version <= found {
+            continue;
+        }
+        let statements = dialect.translate(migration);
+        let noted = match dialect {
+            Dialect::Sqlite => format!("PRAGMA user_version = {version};"),
+            Dialect::Postgres => format!("INSERT INTO tokensmith_schema VALUES ({version});"),
+        };
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements + &noted))
+            .execute(&mut *transaction)
+            .await?;
     }
     transaction.commit().await?;
     Ok(())
+}
+
+impl Dialect {
+    fn translate(self, migration: &str) -> String {
+        match self {
+            Dialect::Sqlite => migration.to_owned(),
+            Dialect::Postgres => migration
+                .replace(" BLOB", " BYTEA")
+                .replace(" INTEGER", " BIGINT")
+                .replace(") STRICT, WITHOUT ROWID;", ");"),
+        }
+    }
 }

@@ -1,0 +1,210 @@
+//! One writer for a database that allows one: what waits while the disk is written is written with
+//! the next turn of the disk, all of it at once. Callers hear of success only after that.
+
+use std::sync::Arc;
+
+use sqlx::AnyConnection;
+use sqlx::Connection as _;
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
+use tokio::task::JoinHandle;
+
+use super::StoreError;
+
+/// The writing connection and what it has not committed yet.
+#[derive(Debug)]
+pub(super) struct Batch {
+    writer: Arc<Mutex<Writer>>,
+    changed: Arc<Notify>,
+    committing: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    connection: Option<AnyConnection>,
+    /// A transaction was begun.
+    open: bool,
+    /// A turn has begun and not ended; when nobody has it any more, it was given up.
+    in_turn: bool,
+    /// Who waits for the commit.
+    waiting: Vec<oneshot::Sender<Result<(), Lost>>>,
+}
+
+/// Why nothing of a batch was kept.
+#[derive(Clone, Debug)]
+struct Lost {
+    full: bool,
+    reason: String,
+}
+
+/// One caller's turn, a savepoint of its own: others' failures are not its failures.
+pub(super) struct Turn {
+    writer: OwnedMutexGuard<Writer>,
+    changed: Arc<Notify>,
+}
+
+impl Batch {
+    /// Takes over a connection.
+    pub(super) fn start(connection: AnyConnection) -> Arc<Self> {
+        let writer = Arc::new(Mutex::new(Writer {
+            connection: Some(connection),
+            open: false,
+            in_turn: false,
+            waiting: Vec::new(),
+        }));
+        let changed = Arc::new(Notify::new());
+        let task = tokio::spawn(commit_what_comes(Arc::clone(&writer), Arc::clone(&changed)));
+        Arc::new(Self {
+            writer,
+            changed,
+            committing: std::sync::Mutex::new(Some(task)),
+        })
+    }
+
+    /// Waits for the caller's turn. First come, first served.
+    pub(super) async fn turn(&self) -> Result<Turn, StoreError> {
+        let mut turn = Turn {
+            writer: Arc::clone(&self.writer).lock_owned().await,
+            changed: Arc::clone(&self.changed),
+        };
+        turn.writer.begin_turn().await?;
+        Ok(turn)
+    }
+
+    /// Commits what is open and closes the connection.
+    pub(super) async fn close(&self) {
+        let mut writer = self.writer.lock().await;
+        writer.commit().await;
+        let connection = writer.connection.take();
+        let task = {
+            let mut committing = self
+                .committing
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            committing.take()
+        };
+        if let Some(task) = task {
+            task.abort();
+        }
+        if let Some(connection) = connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "cannot close the store");
+        }
+    }
+}
+
+impl Turn {
+    /// Where its statements go.
+    pub(super) fn connection(&mut self) -> Result<&mut AnyConnection, StoreError> {
+        self.writer.connection.as_mut().ok_or_else(closed)
+    }
+
+    /// Ends when the disk has it.
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        self.writer.run("RELEASE turn").await?;
+        self.writer.in_turn = false;
+        let (sender, committed) = oneshot::channel();
+        self.writer.waiting.push(sender);
+        // The next one's turn, and the committer's after all who wait already.
+        drop(self);
+        match committed.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Lost { full: true, reason })) => Err(StoreError::Full(reason)),
+            Ok(Err(Lost { reason, .. })) => Err(StoreError::NotWritten(reason)),
+            Err(_) => Err(closed()),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
+}
+
+impl Writer {
+    async fn begin_turn(&mut self) -> Result<(), StoreError> {
+        self.give_up_turn().await;
+        if !self.open {
+            // Set first, as below: what is cancelled on its way is given up by the next.
+            self.open = true;
+            self.in_turn = true;
+            if let Err(error) = self.run("BEGIN IMMEDIATE").await {
+                self.abandon(&error).await;
+                return Err(error);
+            }
+        }
+        self.in_turn = true;
+        if let Err(error) = self.run("SAVEPOINT turn").await {
+            self.abandon(&error).await;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Undoes a turn that was not committed.
+    async fn give_up_turn(&mut self) {
+        if !std::mem::take(&mut self.in_turn) || !self.open {
+            return;
+        }
+        let undone = match self.run("ROLLBACK TO turn").await {
+            Ok(()) => self.run("RELEASE turn").await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = undone {
+            // The database gave up the whole transaction, as it does when the disk is full.
+            self.abandon(&error).await;
+        }
+    }
+
+    /// Gives up all that is not committed.
+    async fn abandon(&mut self, error: &StoreError) {
+        // It fails where the database has done it already.
+        drop(self.run("ROLLBACK").await);
+        self.open = false;
+        self.in_turn = false;
+        self.answer(&Err(Lost {
+            full: matches!(error, StoreError::Full(_)),
+            reason: error.to_string(),
+        }));
+    }
+
+    async fn commit(&mut self) {
+        self.give_up_turn().await;
+        if !self.open {
+            return;
+        }
+        match self.run("COMMIT").await {
+            Ok(()) => {
+                self.open = false;
+                self.answer(&Ok(()));
+            }
+            Err(error) => self.abandon(&error).await,
+        }
+    }
+
+    fn answer(&mut self, outcome: &Result<(), Lost>) {
+        for waiting in self.waiting.drain(..) {
+            // Who went away does not want to know.
+            drop(waiting.send(outcome.clone()));
+        }
+    }
+
+    async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        let connection = self.connection.as_mut().ok_or_else(closed)?;
+        sqlx::query(statement).execute(connection).await?;
+        Ok(())
+    }
+}
+
+async fn commit_what_comes(writer: Arc<Mutex<Writer>>, changed: Arc<Notify>) {
+    loop {
+        changed.notified().await;
+        // Those who wait for their turn already have it before: their work is in this commit.
+        writer.lock().await.commit().await;
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::NotWritten("the store is closed".to_owned())
+}
