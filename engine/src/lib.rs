@@ -22,6 +22,7 @@ pub mod exchange;
 pub mod jose;
 pub mod keys;
 pub mod manual;
+pub mod oidc;
 pub mod policy;
 pub mod principal;
 pub mod verify;

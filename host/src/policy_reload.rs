@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokensmith_engine::authz::CompiledPolicy;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::unix_now;
+use crate::hangup::Hangups;
 use crate::policy_files::{self, Fingerprint, PolicyLoadError, PolicyPaths, PolicySources};
 
 /// How often the files are looked at when nothing else is configured.
@@ -45,12 +45,23 @@ pub enum PolicyOrigin {
 #[derive(Debug)]
 pub struct PolicyHandle {
     origin: PolicyOrigin,
-    current: ArcSwap<CompiledPolicy>,
+    current: ArcSwap<PolicyInUse>,
     /// Held while loading, so that an earlier load never takes the place of a later one.
     loading: Mutex<()>,
     status: Mutex<Status>,
     loads: AtomicU64,
     failures: AtomicU64,
+}
+
+/// A policy and the texts it was compiled from.
+#[derive(Debug)]
+pub struct PolicyInUse {
+    /// The policy.
+    pub policy: Arc<CompiledPolicy>,
+    /// Its texts.
+    pub sources: PolicySources,
+    /// Of the texts.
+    pub fingerprint: Fingerprint,
 }
 
 /// What a look at the files led to.
@@ -77,8 +88,6 @@ pub struct ReloadFailure {
 
 #[derive(Debug)]
 struct Status {
-    /// Of the texts in use.
-    loaded: Fingerprint,
     loaded_at: i64,
     /// Of the texts that were refused last.
     refused: Option<Fingerprint>,
@@ -92,13 +101,16 @@ impl PolicyHandle {
     /// [`PolicyLoadError`]: there is no former policy that could stay in use.
     pub fn load(origin: PolicyOrigin) -> Result<Self, PolicyLoadError> {
         let sources = origin.read()?;
-        let policy = sources.compile()?;
+        let in_use = PolicyInUse {
+            policy: Arc::new(sources.compile()?),
+            fingerprint: sources.fingerprint(),
+            sources,
+        };
         Ok(Self {
             origin,
-            current: ArcSwap::from_pointee(policy),
+            current: ArcSwap::from_pointee(in_use),
             loading: Mutex::new(()),
             status: Mutex::new(Status {
-                loaded: sources.fingerprint(),
                 loaded_at: unix_now(),
                 refused: None,
                 last_error: None,
@@ -110,12 +122,17 @@ impl PolicyHandle {
 
     /// The policy in use.
     pub fn current(&self) -> Arc<CompiledPolicy> {
+        Arc::clone(&self.current.load().policy)
+    }
+
+    /// The policy in use with its texts.
+    pub fn in_use(&self) -> Arc<PolicyInUse> {
         self.current.load_full()
     }
 
     /// Its policy version.
     pub fn version(&self) -> String {
-        self.current.load().policy_version().to_owned()
+        self.current.load().policy.policy_version().to_owned()
     }
 
     /// When it was loaded, Unix time in seconds.
@@ -163,14 +180,8 @@ impl PolicyHandle {
     /// # Panics
     /// Outside of a Tokio runtime with timers and signals.
     pub fn watch(self: Arc<Self>, interval: Duration) -> JoinHandle<()> {
-        let hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => Some(hangup),
-            Err(error) => {
-                tracing::warn!(%error, "cannot listen for SIGHUP");
-                None
-            }
-        };
-        tokio::spawn(watching(self, interval.max(LEAST_INTERVAL), hangup))
+        let hangups = Hangups::listen();
+        tokio::spawn(watching(self, interval.max(LEAST_INTERVAL), hangups))
     }
 
     fn follow(&self, forced: bool) -> Result<Reload, PolicyLoadError> {
@@ -182,7 +193,7 @@ impl PolicyHandle {
         let fingerprint = sources.fingerprint();
         {
             let mut status = self.status();
-            if fingerprint == status.loaded {
+            if fingerprint == self.current.load().fingerprint {
                 status.refused = None;
                 status.last_error = None;
                 return Ok(Reload::Unchanged);
@@ -193,18 +204,21 @@ impl PolicyHandle {
         }
         match sources.compile() {
             Ok(policy) => {
-                self.succeeded(policy, fingerprint);
+                self.succeeded(PolicyInUse {
+                    policy: Arc::new(policy),
+                    sources,
+                    fingerprint,
+                });
                 Ok(Reload::Loaded)
             }
             Err(error) => Err(self.failed(error.into(), Some(fingerprint), forced)),
         }
     }
 
-    fn succeeded(&self, policy: CompiledPolicy, fingerprint: Fingerprint) {
-        let policy = Arc::new(policy);
-        let former = self.current.swap(Arc::clone(&policy));
+    fn succeeded(&self, in_use: PolicyInUse) {
+        let policy = Arc::clone(&in_use.policy);
+        let former = self.current.swap(Arc::new(in_use));
         *self.status() = Status {
-            loaded: fingerprint,
             loaded_at: unix_now(),
             refused: None,
             last_error: None,
@@ -212,7 +226,7 @@ impl PolicyHandle {
         self.loads.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
             policy_version = policy.policy_version(),
-            former_policy_version = former.policy_version(),
+            former_policy_version = former.policy.policy_version(),
             "policy loaded"
         );
     }
@@ -266,7 +280,7 @@ impl PolicyOrigin {
     }
 }
 
-async fn watching(policy: Arc<PolicyHandle>, interval: Duration, mut hangup: Option<Signal>) {
+async fn watching(policy: Arc<PolicyHandle>, interval: Duration, mut hangups: Hangups) {
     let mut looks = tokio::time::interval(interval);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first one is at once.
@@ -274,7 +288,7 @@ async fn watching(policy: Arc<PolicyHandle>, interval: Duration, mut hangup: Opt
     loop {
         let forced = tokio::select! {
             _ = looks.tick() => false,
-            () = next(&mut hangup) => true,
+            () = hangups.next() => true,
         };
         let policy = Arc::clone(&policy);
         // Both block. What they return is kept and logged already.
@@ -289,14 +303,4 @@ async fn watching(policy: Arc<PolicyHandle>, interval: Duration, mut hangup: Opt
             tracing::error!(%error, "loading the policy ended, the former one stays in use");
         }
     }
-}
-
-/// Ends with the next signal, never where there are none.
-async fn next(hangup: &mut Option<Signal>) {
-    if let Some(hangup) = hangup
-        && hangup.recv().await.is_some()
-    {
-        return;
-    }
-    std::future::pending().await
 }

@@ -1,10 +1,52 @@
-//! Files that their owner alone may read, and that appear whole or not at all.
+//! Files that their owner alone may read.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, fchown};
 use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::whole_file::{self, Readers, folder_of};
+
+/// The most bytes of a file of keys or certificates.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// Why a private file is not read.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// What the system said.
+    Io(io::Error),
+    /// Others than its owner may read it: its permission bits.
+    Mode(u32),
+}
+
+/// What is in a file that its owner alone may read, at most 1 MiB; erased when it is dropped.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    let (bytes, mode) = read_regular(path).map_err(ReadError::Io)?;
+    if mode & 0o077 != 0 {
+        return Err(ReadError::Mode(mode));
+    }
+    Ok(bytes)
+}
+
+/// What is in a file, at most 1 MiB, and its permission bits.
+pub(crate) fn read_regular(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
+    // Opening a pipe would wait for whoever writes to it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.len() > MOST_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    // Room for all at once: a buffer that grows leaves copies behind.
+    let room = usize::try_from(metadata.len()).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    Ok((bytes, metadata.mode() & 0o777))
+}
 
 /// Makes a folder of mode 0700, and the ones above it, where they are missing.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
@@ -23,35 +65,7 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 /// Writes a file of mode 0600 in the place of any other of this name. After it returns the file
 /// survives a power cut.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().ok_or(io::ErrorKind::InvalidInput)?);
-    name.push(format!(".draft-{}", std::process::id()));
-    let draft = path.with_file_name(name);
-    let written = write_draft(&draft, bytes).and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        // What is left of it is of no use; that it cannot be removed changes nothing.
-        drop(fs::remove_file(&draft));
-    }
-    written?;
-    sync_folder_of(path)
-}
-
-/// Makes what happened to the names in the folder of `path` survive a power cut.
-pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
-}
-
-fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
-    // One that a process of the same number left behind; a link in its place is not followed.
-    drop(fs::remove_file(draft));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(draft)?;
-    give_to_folder_owner(&file, draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    whole_file::write(path, bytes, Readers::Owner)
 }
 
 /// Makes a new file the folder's owner's: what root makes in the service's folder would otherwise
@@ -68,10 +82,4 @@ pub(crate) fn give_to_folder_owner(file: &File, path: &Path) -> io::Result<()> {
             format!("the folder is another user's, run this as its owner: {error}"),
         )
     })
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
 }

@@ -1,7 +1,5 @@
 //! The keys that sign TokenSmith's tokens: PEM files, readable by their owner only.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -15,6 +13,8 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 use tokensmith_engine::jose::{Algorithm, Curve, Jwk, JwkError, PublicKey, encode_base64url};
 use zeroize::Zeroizing;
+
+use crate::private_file::{self, ReadError};
 
 /// A private key and the JWK it is published as.
 #[derive(Debug)]
@@ -128,15 +128,13 @@ impl SigningKey {
     /// [`SigningKeyError`].
     pub fn open_for(path: &Path, algorithm: Option<Algorithm>) -> Result<Self, SigningKeyError> {
         let name = || path.display().to_string();
-        let io = |error| SigningKeyError::Io {
-            path: name(),
-            error,
-        };
-        let mode = fs::metadata(path).map_err(io)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(SigningKeyError::Mode { path: name(), mode });
-        }
-        let text = Zeroizing::new(fs::read(path).map_err(io)?);
+        let text = private_file::read(path).map_err(|error| match error {
+            ReadError::Io(error) => SigningKeyError::Io {
+                path: name(),
+                error,
+            },
+            ReadError::Mode(mode) => SigningKeyError::Mode { path: name(), mode },
+        })?;
         let (private, public, own) = private_der(&text)
             .and_then(|der| parse(&der))
             .ok_or_else(|| SigningKeyError::Format { path: name() })?;

@@ -1,11 +1,11 @@
 // Signs a user in as a browser would, by the authorization code flow with PKCE, and prints what
 // the token endpoint answered: {"id_token", "access_token", ...}.
-// usage: node login.mjs ISSUER CLIENT_ID REDIRECT_URI USER PASSWORD
+// usage: node login.mjs ISSUER CLIENT_ID REDIRECT_URI USER PASSWORD [CLIENT_SECRET]
 import * as client from 'openid-client';
 
-const [issuer, clientId, redirectUri, user, password] = process.argv.slice(2);
+const [issuer, clientId, redirectUri, user, password, secret] = process.argv.slice(2);
 if (!password) {
-  console.error('usage: node login.mjs ISSUER CLIENT_ID REDIRECT_URI USER PASSWORD');
+  console.error('usage: node login.mjs ISSUER CLIENT_ID REDIRECT_URI USER PASSWORD [SECRET]');
   process.exit(2);
 }
 
@@ -24,7 +24,8 @@ async function visit(url, init = {}) {
   return response;
 }
 
-const provider = await client.discovery(new URL(issuer), clientId, undefined, client.None(), {
+const authentication = secret ? client.ClientSecretBasic(secret) : client.None();
+const provider = await client.discovery(new URL(issuer), clientId, undefined, authentication, {
   execute: [client.allowInsecureRequests],
 });
 const verifier = client.randomPKCECodeVerifier();

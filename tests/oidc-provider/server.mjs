@@ -1,20 +1,29 @@
 // An OpenID provider with three accounts and a login form: what a site's Keycloak or Hydra is to
 // TokenSmith. Prints {"issuer", "client_id", "redirect_uri"} on one line when it is ready.
+//
+// With --client-secret the client is a confidential one and may introspect its opaque access
+// tokens; with --resource access tokens are JWTs for that audience; with --bare tokens say no more
+// than who the user is, and how and when they signed in. POST /control/rotate replaces the keys.
 import { randomBytes } from 'node:crypto';
 import http from 'node:http';
 import { parseArgs } from 'node:util';
 
-import { exportJWK, generateKeyPair } from 'jose';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import Provider from 'oidc-provider';
 
 const { values: options } = parseArgs({
   options: {
     port: { type: 'string', default: '0' },
     'client-id': { type: 'string', default: 'tokensmith' },
+    'client-secret': { type: 'string' },
     'redirect-uri': { type: 'string', default: 'http://127.0.0.1:9/callback' },
     'id-token-ttl': { type: 'string', default: '3600' },
+    resource: { type: 'string' },
+    bare: { type: 'boolean', default: false },
   },
 });
+
+const SCOPE = 'openid profile email groups';
 
 const accounts = new Map([
   ['alice', { password: 'alice-password', groups: ['admin'], name: 'Alice Admin' }],
@@ -22,69 +31,109 @@ const accounts = new Map([
   ['carol', { password: 'carol-password', groups: ['operator'], name: 'Carol Operator' }],
 ]);
 
-async function findAccount(_context, id) {
+function claimsOf(id) {
   const account = accounts.get(id);
-  if (!account) return undefined;
+  if (options.bare) return { sub: id, groups: account.groups };
+  const now = Math.floor(Date.now() / 1000);
   return {
-    accountId: id,
-    async claims() {
-      const now = Math.floor(Date.now() / 1000);
-      return {
-        sub: id,
-        preferred_username: id,
-        name: account.name,
-        email: `${id}@site.example`,
-        email_verified: true,
-        groups: account.groups,
-        auth_level: 'IAL2',
-        auth_factors: 2,
-        auth_methods: ['password', 'mfa'],
-        auth_events: ['interactive_login'],
-        session_id: `idp-${id}`,
-        session_exp: now + 8 * 3600,
-      };
-    },
+    sub: id,
+    preferred_username: id,
+    name: account.name,
+    email: `${id}@site.example`,
+    email_verified: true,
+    groups: account.groups,
+    auth_level: 'IAL2',
+    auth_factors: 2,
+    auth_methods: ['password', 'mfa'],
+    auth_events: ['interactive_login'],
+    session_id: `idp-${id}`,
+    session_exp: now + 8 * 3600,
   };
 }
 
+async function findAccount(_context, id) {
+  if (!accounts.has(id)) return undefined;
+  return { accountId: id, claims: async () => claimsOf(id) };
+}
+
+// The kid is the key's own: keys of two generations never share one.
 async function key(alg) {
   const { privateKey } = await generateKeyPair(alg, { extractable: true });
-  return { ...(await exportJWK(privateKey)), alg, use: 'sig' };
+  const jwk = await exportJWK(privateKey);
+  return { ...jwk, alg, use: 'sig', kid: await calculateJwkThumbprint(jwk) };
 }
+
+const client = {
+  client_id: options['client-id'],
+  redirect_uris: [options['redirect-uri']],
+  grant_types: ['authorization_code'],
+  response_types: ['code'],
+  ...(options['client-secret']
+    ? {
+      client_secret: options['client-secret'],
+      token_endpoint_auth_method: 'client_secret_basic',
+    }
+    : { token_endpoint_auth_method: 'none' }),
+};
 
 function configuration(keys) {
   return {
     jwks: { keys },
     findAccount,
     conformIdTokenClaims: false,
-    scopes: ['openid', 'profile', 'email', 'groups'],
+    scopes: SCOPE.split(' '),
     claims: {
       openid: [
         'sub', 'auth_level', 'auth_factors', 'auth_methods', 'auth_events', 'session_id',
-        'session_exp',
+        'session_exp', ...(options.bare ? ['acr', 'amr', 'auth_time', 'sid'] : []),
       ],
       profile: ['name', 'preferred_username'],
       email: ['email', 'email_verified'],
       groups: ['groups'],
     },
-    clients: [{
-      client_id: options['client-id'],
-      redirect_uris: [options['redirect-uri']],
-      grant_types: ['authorization_code'],
-      response_types: ['code'],
-      token_endpoint_auth_method: 'none',
-    }],
+    clients: [client],
     cookies: { keys: [randomBytes(32).toString('base64url')] },
-    features: { devInteractions: { enabled: false } },
+    features: {
+      devInteractions: { enabled: false },
+      introspection: {
+        enabled: Boolean(options['client-secret']),
+        allowedPolicy: (_context, asking, token) => asking.clientId === token.clientId,
+      },
+      revocation: {
+        enabled: Boolean(options['client-secret']),
+        allowedPolicy: (_context, asking, token) => asking.clientId === token.clientId,
+      },
+      resourceIndicators: {
+        enabled: Boolean(options.resource),
+        defaultResource: () => options.resource,
+        useGrantedResource: () => true,
+        getResourceServerInfo: () => ({
+          scope: SCOPE,
+          audience: options.resource,
+          accessTokenTTL: 3600,
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: 'ES256' } },
+        }),
+      },
+    },
+    // What the ID token says of the user, the access token says too.
+    extraTokenClaims: (_context, token) => (token.accountId ? claimsOf(token.accountId) : undefined),
     interactions: { url: (_context, interaction) => `/login/${interaction.uid}` },
-    ttl: { IdToken: Number(options['id-token-ttl']), Session: 3600, Interaction: 600, Grant: 3600 },
+    ttl: {
+      IdToken: Number(options['id-token-ttl']),
+      AccessToken: 3600,
+      Session: 3600,
+      Interaction: 600,
+      Grant: 3600,
+    },
     // The one client is the site's own: there is nothing for a user to consent to.
     async loadExistingGrant(context) {
       const grant = new context.oidc.provider.Grant({
         clientId: context.oidc.client.clientId,
         accountId: context.oidc.session.accountId,
       });
-      grant.addOIDCScope('openid profile email groups');
+      grant.addOIDCScope(SCOPE);
+      if (options.resource) grant.addResourceScope(options.resource, SCOPE);
       await grant.save();
       return grant;
     },
@@ -117,19 +166,27 @@ async function login(provider, request, response) {
     return html(401, 'User or password is wrong.');
   }
   return provider.interactionFinished(request, response, {
-    login: { accountId: name, amr: ['pwd', 'mfa'] },
+    login: { accountId: name, acr: 'urn:site:loa:2', amr: ['pwd', 'otp', 'mfa'] },
   });
 }
 
-const keys = [await key('RS256'), await key('ES256')];
 const server = http.createServer();
-server.listen(Number(options.port), '127.0.0.1', () => {
+server.listen(Number(options.port), '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  const provider = new Provider(issuer, configuration(keys));
-  const callback = provider.callback();
+  let provider;
+  let callback;
+  async function start() {
+    provider = new Provider(issuer, configuration([await key('RS256'), await key('ES256')]));
+    callback = provider.callback();
+  }
+  await start();
   server.on('request', (request, response) => {
+    if (request.method === 'POST' && request.url === '/control/rotate') {
+      start().then(() => response.writeHead(204).end());
+      return undefined;
+    }
     if (!request.url.startsWith('/login/')) return callback(request, response);
-    login(provider, request, response).catch((error) => {
+    return login(provider, request, response).catch((error) => {
       response.writeHead(400, { 'content-type': 'text/plain' });
       response.end(`${error.name}: ${error.message}`);
     });

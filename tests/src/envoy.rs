@@ -136,7 +136,11 @@ impl Drop for Envoy {
     }
 }
 
-fn free_port() -> u16 {
+/// A port that nothing listens on.
+///
+/// # Panics
+/// When there is none.
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -169,16 +173,50 @@ pub fn wasm_filter(configuration: &Value) -> Value {
     json!({"name": "tokensmith", "typed_config": wasm})
 }
 
-fn cluster(name: &str, port: u16) -> Value {
+/// The filter that asks another service, in the cluster `cluster`; 503 is the answer when that one
+/// gives none.
+pub fn ext_authz_filter(cluster: &str) -> Value {
+    let filter = typed(
+        "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+        json!({
+            "transport_api_version": "V3",
+            "grpc_service": {"envoy_grpc": {"cluster_name": cluster}, "timeout": "5s"},
+            "failure_mode_allow": false,
+            "status_on_error": {"code": "ServiceUnavailable"},
+            "include_peer_certificate": true,
+        }),
+    );
+    json!({"name": "envoy.filters.http.ext_authz", "typed_config": filter})
+}
+
+/// A cluster at `address` that speaks HTTP/2, as gRPC needs it.
+pub fn grpc_cluster(name: &str, address: &Value) -> Value {
+    let options = typed(
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        json!({"explicit_http_config": {"http2_protocol_options": {}}}),
+    );
+    let mut cluster = cluster_at(name, address);
+    cluster["typed_extension_protocol_options"] =
+        json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options});
+    cluster
+}
+
+/// A cluster on a port of this machine.
+pub fn cluster(name: &str, port: u16) -> Value {
+    cluster_at(name, &address(port))
+}
+
+fn cluster_at(name: &str, address: &Value) -> Value {
     json!({
         "name": name, "type": "STATIC", "connect_timeout": "1s",
         "load_assignment": {"cluster_name": name, "endpoints": [{
-            "lb_endpoints": [{"endpoint": {"address": address(port)}}],
+            "lb_endpoints": [{"endpoint": {"address": address}}],
         }]},
     })
 }
 
-fn address(port: u16) -> Value {
+/// A port of this machine.
+pub fn address(port: u16) -> Value {
     json!({"socket_address": {"address": "127.0.0.1", "port_value": port}})
 }
 

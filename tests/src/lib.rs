@@ -12,9 +12,11 @@ pub mod backend;
 pub mod envoy;
 pub mod http;
 pub mod oidc;
+pub mod postgres;
 pub mod process;
 pub mod scratch;
 pub mod service;
+pub mod small_disk;
 pub mod tokens;
 
 /// The path in the environment variable `name`, which `cargo xtask test` sets.

@@ -64,12 +64,43 @@ impl Process {
 
 impl Process {
     /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends SIGKILL.
+    pub fn kill(&self) {
+        self.signal("-KILL");
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end: the exit code, none if it was killed.
     ///
     /// # Panics
-    /// When it cannot be sent.
-    pub fn hang_up(&self) {
+    /// When it has not ended in time.
+    pub fn ended(&mut self, within: Duration) -> Option<i32> {
+        let began = std::time::Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(began.elapsed() < within, "still running");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn signal(&self, name: &str) {
         let sent = Command::new("kill")
-            .args(["-HUP", &self.child.id().to_string()])
+            .args([name, &self.child.id().to_string()])
             .status()
             .unwrap();
         assert!(sent.success(), "{sent}");

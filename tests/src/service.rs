@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -32,12 +33,25 @@ impl Service {
     /// # Errors
     /// What it wrote to standard error when it does not come up.
     pub fn start(folder: &Path, arguments: &[&str]) -> Result<Self, String> {
+        Self::start_with_environment(folder, arguments, &[])
+    }
+
+    /// As [`Service::start`], with variables of the environment.
+    ///
+    /// # Errors
+    /// What it wrote to standard error when it does not come up.
+    pub fn start_with_environment(
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let issuer = "http://tokensmith.test";
         let mut command = tokensmith(folder);
         command
             .args(["serve", "--issuer", issuer, "--listen-address", "127.0.0.1"])
             .args(["--port", "0"])
-            .args(arguments);
+            .args(arguments)
+            .envs(environment.iter().copied());
         let process = Process::start(command)?;
         let (_, port) = process.first_line.rsplit_once(':').unwrap();
         Ok(Self {
@@ -51,6 +65,16 @@ impl Service {
     /// Sends SIGHUP.
     pub fn hang_up(&self) {
         self.process.hang_up();
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Waits for its end: the exit code, none if it was killed.
+    pub fn ended(&mut self, within: Duration) -> Option<i32> {
+        self.process.ended(within)
     }
 
     /// GET.

@@ -436,3 +436,43 @@ fn metadata_of_another_issuer_is_not_believed() {
         (503, &json!("oidc_discovery"))
     );
 }
+
+#[test]
+fn metadata_that_leads_astray_is_not_followed() {
+    for (change, code) in [
+        (
+            json!({"jwks_uri": "http://elsewhere.example/jwks"}),
+            "oidc_url",
+        ),
+        (json!({"jwks_uri": "file:///etc/passwd"}), "oidc_url"),
+        (
+            json!({"introspection_endpoint": "http://elsewhere.example/i"}),
+            "oidc_url",
+        ),
+        (
+            json!({"id_token_signing_alg_values_supported": ["HS256"]}),
+            "oidc_discovery",
+        ),
+        (json!({"jwks_uri": 7}), "oidc_discovery"),
+    ] {
+        let forge = Forge::new();
+        let mut document = json!({
+            "issuer": forge.issuer, "jwks_uri": format!("{}/jwks", forge.issuer),
+        });
+        for (name, value) in change.as_object().unwrap() {
+            document[name] = value.clone();
+        }
+        forge
+            .backend
+            .publish("/.well-known/openid-configuration", Some(document));
+        let scratch = Scratch::new();
+        let service = service(&scratch, &forge.issuer, "client");
+        let token = forge.signer.sign(&forge.claims(&json!({})));
+        let response = service.exchange(&token, "");
+        assert_eq!(
+            (response.status, &response.json()["code"]),
+            (503, &json!(code)),
+            "{change}"
+        );
+    }
+}

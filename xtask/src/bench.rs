@@ -1,14 +1,22 @@
+use std::process::Command;
+
 use anyhow::Result;
 
-use crate::command::{command, run};
+use crate::command::{command, root, run};
 use crate::test::with_tools;
 use crate::{build, setup};
+
+/// How long a soak takes unless told.
+pub(crate) const SOAK_SECONDS: u32 = 600;
+/// A shorter soak shows nothing.
+pub(crate) const LEAST_SOAK_SECONDS: u32 = 60;
 
 /// Every benchmark.
 pub(crate) fn all() -> Result<()> {
     engine()?;
     envoy()?;
-    wasm()
+    wasm()?;
+    host()
 }
 
 /// The engine beside jsonwebtoken, casbin-rs and the signature check alone.
@@ -30,6 +38,31 @@ pub(crate) fn wasm() -> Result<()> {
     setup::all()?;
     build::all()?;
     run(&mut command("node", &["tests/browser/bench.mjs"]))
+}
+
+/// The service, on SQLite and PostgreSQL, beside the HTTP stack, the signature and the disk alone.
+pub(crate) fn host() -> Result<()> {
+    let wrk = setup::wrk()?;
+    let postgres = setup::postgres()?;
+    build::host()?;
+    let mut bench = command("cargo", &program("bench-host"));
+    bench
+        .env("TOKENSMITH_WRK", wrk)
+        .env("TOKENSMITH_POSTGRES_BIN", postgres);
+    run(with_service(&mut bench))
+}
+
+/// The service with a million refresh families under steady load for `seconds`: fails when memory
+/// grows or a request fails.
+pub(crate) fn soak(seconds: u32) -> Result<()> {
+    build::host()?;
+    let mut bench = command("cargo", &program("bench-host"));
+    bench.args(["--", "soak", &seconds.to_string()]);
+    run(with_service(&mut bench))
+}
+
+fn with_service(command: &mut Command) -> &mut Command {
+    command.env("TOKENSMITH_BIN", root().join("target/release/tokensmith"))
 }
 
 fn program(name: &str) -> [&str; 8] {

@@ -12,7 +12,7 @@ pub(crate) fn all() -> Result<()> {
 }
 
 /// target/release/tokensmith
-fn host() -> Result<()> {
+pub(crate) fn host() -> Result<()> {
     run(&mut command(
         "cargo",
         &["build", "--locked", "--release", "--package", "tokensmith"],

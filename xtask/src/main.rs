@@ -19,8 +19,10 @@ usage: cargo xtask <task>
   build          target/release/tokensmith, the Envoy filter, wasm/pkg
   demo [--once]  set-up, build, and the main job on real parts; stays up without --once
   test           set-up, build, and every test
-  bench [engine|envoy|wasm]
+  bench [engine|envoy|wasm|host]
                  beside what others do, in one run: tables, and JSON in target/bench
+  soak [SECONDS] the service with a million refresh families under steady load, 600 s; fails when
+                 its memory grows or a request fails
   fuzz [SECONDS] every fuzz target, 60 s each
   advisories     known vulnerabilities of dependencies
   ci             formatting, lints, dependencies, `test`, module imports, `fuzz`, `demo --once`";
@@ -38,6 +40,15 @@ fn main() -> ExitCode {
         (Some("bench"), Some("engine")) => bench::engine(),
         (Some("bench"), Some("envoy")) => bench::envoy(),
         (Some("bench"), Some("wasm")) => bench::wasm(),
+        (Some("bench"), Some("host")) => bench::host(),
+        (Some("soak"), None) => bench::soak(bench::SOAK_SECONDS),
+        (Some("soak"), Some(seconds))
+            if seconds
+                .parse()
+                .is_ok_and(|seconds: u32| seconds >= bench::LEAST_SOAK_SECONDS) =>
+        {
+            bench::soak(seconds.parse().unwrap_or(bench::SOAK_SECONDS))
+        }
         (Some("fuzz"), None) => fuzz::all(fuzz::SECONDS),
         (Some("fuzz"), Some(seconds)) if seconds.parse::<u32>().is_ok() => {
             fuzz::all(seconds.parse().unwrap_or(fuzz::SECONDS))

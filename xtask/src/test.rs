@@ -26,6 +26,10 @@ pub(crate) fn all() -> Result<()> {
     run(with_tools(
         command("node", &["--test", "tests/browser/verifier.test.mjs"]).env("NODE_ENV", "test"),
         &tools,
+    ))?;
+    run(with_tools(
+        &mut command("node", &["--test", "tests/wire/oauth.test.mjs"]),
+        &tools,
     ))
 }
 
@@ -35,6 +39,8 @@ pub(crate) fn with_tools<'c>(command: &'c mut Command, tools: &Tools) -> &'c mut
     command
         .env("TOKENSMITH_ENVOY", &tools.envoy)
         .env("TOKENSMITH_CHROMIUM", &tools.chromium)
+        .env("TOKENSMITH_POSTGRES_BIN", &tools.postgres)
+        .env("TOKENSMITH_SCHEMATHESIS", &tools.schemathesis)
         .env("TOKENSMITH_BIN", target.join("release/tokensmith"))
         .env(
             "TOKENSMITH_FILTER_WASM",

@@ -14,6 +14,7 @@ mod config;
 mod decider;
 mod deny;
 mod identity;
+mod issuer_keys;
 mod memory;
 mod outcome;
 mod path;
@@ -26,6 +27,7 @@ pub use config::{
 };
 pub use decider::{Decider, Pending, Step, Unbound};
 pub use identity::Identity;
+pub use issuer_keys::WantedKeys;
 pub use memory::Memory;
 pub use outcome::{DecisionRecord, Denial, MatchedRule, Outcome, WantedKey};
 pub use path::{PathError, normalise_path};

@@ -147,3 +147,14 @@ impl DecisionRecord {
         }
     }
 }
+
+impl Denial {
+    /// What a shell answers that cannot ask for a decision, or cannot carry it out.
+    pub fn unavailable() -> Self {
+        Self {
+            status: 503,
+            headers: vec![("content-type", "application/json; charset=utf-8".to_owned())],
+            body: br#"{"schema_version":"authz.deny.v1","schema":"authz.deny.v1","code":"AUTHZ_ENGINE_ERROR","message":"authorization engine error","decision":"error","reason":"engine_error"}"#.to_vec(),
+        }
+    }
+}

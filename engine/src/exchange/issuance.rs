@@ -41,6 +41,30 @@ impl Issuance<'_> {
     }
 }
 
+/// Completes claims for an access token of type `at+jwt`, which names the client that asked for it
+/// (RFC 9068 section 2.2): `client_id` where there is none yet.
+///
+/// ```
+/// use tokensmith_engine::exchange::as_at_jwt;
+/// let claims = as_at_jwt(serde_json::Map::new(), "inventory");
+/// assert_eq!(claims["client_id"], "inventory");
+/// assert_eq!(as_at_jwt(claims.clone(), "other"), claims);
+/// ```
+pub fn as_at_jwt(mut claims: Map<String, Value>, client_id: &str) -> Map<String, Value> {
+    claims
+        .entry("client_id")
+        .or_insert_with(|| Value::from(client_id));
+    claims
+}
+
+/// Binds the token to the certificate with the thumbprint `x5t#S256` (RFC 8705 section 3.1), if
+/// there is one.
+pub(super) fn confirm(claims: &mut Map<String, Value>, confirmation: Option<&str>) {
+    if let Some(thumbprint) = confirmation {
+        claims.insert("cnf".to_owned(), json!({"x5t#S256": thumbprint}));
+    }
+}
+
 /// The members of a JSON object; nothing of any other value.
 pub(super) fn object(value: Value) -> Map<String, Value> {
     match value {

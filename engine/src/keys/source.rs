@@ -197,6 +197,14 @@ impl JwksSource {
         &self.url
     }
 
+    /// A copy that waits for no answer: it is the original that gets that.
+    pub(super) fn adopted(&self) -> Self {
+        Self {
+            in_flight: None,
+            ..self.clone()
+        }
+    }
+
     fn take(&mut self, now: i64, answer: &Answer<'_>, limits: &Limits) -> Result<(), FetchError> {
         let fresh = self.fresh(answer.cache_control);
         match (answer.status, &mut self.held) {

@@ -160,6 +160,33 @@ impl KeySources {
         Some(&self.remotes.get(index)?.issuer)
     }
 
+    /// Takes over what `former` has fetched of the same issuers from the same URLs and what is good
+    /// at `now`, so that a configuration that changes elsewhere loses no keys. The answers that
+    /// `former` waits for are not for this one.
+    pub fn adopt(&mut self, former: &Self, now: i64, provider: &dyn SignatureProvider) {
+        let mut adopted = Vec::new();
+        for remote in &mut self.remotes {
+            let own = former.remotes.iter().find(|own| {
+                own.loaded && own.issuer == remote.issuer && own.source.url() == remote.source.url()
+            });
+            if let Some(own) = own
+                && let Some(set) = own.source.keys(now)
+            {
+                adopted.push((remote.issuer.clone(), set.clone()));
+                remote.source = own.source.adopted();
+                remote.loaded = true;
+            }
+        }
+        if !adopted.is_empty() {
+            self.change(|ring| {
+                for (issuer, set) in &adopted {
+                    ring.insert(issuer, set, provider);
+                }
+            });
+        }
+        self.note_expiries();
+    }
+
     /// Takes the answer of the fetch `id`.
     ///
     /// # Errors

@@ -127,6 +127,10 @@ impl PrincipalMapping {
 
     /// Whether the token is a service's own.
     pub(super) fn is_service(&self, claims: &Claims) -> bool {
+        // A user's token that a service's client got by exchange names that client too.
+        if claims.string("principal_type").is_some() {
+            return false;
+        }
         let client = claims.string("azp").or_else(|| claims.string("client_id"));
         client.is_some_and(|client| self.service_clients.iter().any(|own| own == client))
     }

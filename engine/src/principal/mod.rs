@@ -128,7 +128,7 @@ impl PrincipalType {
 }
 
 /// TokenSmith's service tokens say so in `principal_type`; upstream's only in `auth_methods`.
-fn principal_type(claims: &Claims) -> PrincipalType {
+pub(crate) fn principal_type(claims: &Claims) -> PrincipalType {
     match claims.string("principal_type") {
         Some("service") => return PrincipalType::Service,
         Some(_) => return PrincipalType::User,

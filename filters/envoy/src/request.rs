@@ -84,7 +84,7 @@ impl Request {
             }
         };
         if let Some(key) = &outcome.wanted {
-            state.want(key.clone());
+            state.wanted.note(key);
         }
         Some(outcome)
     }
@@ -181,9 +181,5 @@ fn unavailable() -> Action {
         LogLevel::Error,
         "a host call failed; the request is refused",
     );
-    respond(&Denial {
-        status: 503,
-        headers: vec![("content-type", "application/json; charset=utf-8".to_owned())],
-        body: br#"{"schema_version":"authz.deny.v1","schema":"authz.deny.v1","code":"AUTHZ_ENGINE_ERROR","message":"authorization engine error","decision":"error","reason":"engine_error"}"#.to_vec(),
-    })
+    respond(&Denial::unavailable())
 }

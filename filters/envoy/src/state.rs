@@ -2,16 +2,13 @@ use std::time::UNIX_EPOCH;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::LogLevel;
-use tokensmith_engine::decide::{Config, ConfigError, Decider, IssuerConfig, Memory, WantedKey};
-use tokensmith_engine::jose::{JwkSet, Limits};
-use tokensmith_engine::keys::{Fetch, IssuerSource, KeySources, Origin, RefreshPolicy};
+use tokensmith_engine::decide::{Config, ConfigError, Decider, Memory, WantedKeys};
+use tokensmith_engine::jose::Limits;
+use tokensmith_engine::keys::{Fetch, KeySources};
 use tokensmith_engine::verify::portable::Portable;
 
 use crate::jwks::JwksRoute;
 use crate::signature::HostSignatures;
-
-/// More keys wanted of one issuer between two ticks are looked for with the others.
-const WANTED: usize = 8;
 
 /// What all requests of one worker share.
 pub(crate) struct State {
@@ -19,9 +16,9 @@ pub(crate) struct State {
     pub(crate) keys: KeySources,
     pub(crate) memory: Memory,
     pub(crate) host_signatures: HostSignatures,
+    /// Since the last tick.
+    pub(crate) wanted: WantedKeys,
     routes: Vec<JwksRoute>,
-    /// The keys that tokens named and that are not loaded, since the last tick.
-    wanted: Vec<WantedKey>,
     limits: Limits,
     epoch: u64,
 }
@@ -29,32 +26,21 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
         let limits = Limits::default();
-        let mut sources = Vec::new();
         let mut routes = Vec::new();
         for (index, issuer) in config.issuers.iter().enumerate() {
-            let field = |name: &str| format!("issuers[{index}].{name}");
-            let origin = match &issuer.jwks {
-                Some(_) => Origin::Configured(keys_in(issuer, field("jwks"), &limits)?),
-                None => {
-                    routes.push(JwksRoute::new(issuer, field)?);
-                    Origin::Remote {
-                        url: issuer.jwks_uri.clone().unwrap_or_default(),
-                        policy: RefreshPolicy::default(),
-                    }
-                }
-            };
-            sources.push(IssuerSource {
-                issuer: issuer.issuer.clone(),
-                origin,
-            });
+            if issuer.jwks.is_none() {
+                let field = |name: &str| format!("issuers[{index}].{name}");
+                routes.push(JwksRoute::new(issuer, field)?);
+            }
         }
+        let sources = config.key_sources(&limits)?;
         let mut state = Self {
             decider: Decider::new(config, limits.clone(), Portable)?,
             keys: KeySources::new(sources, &Portable, seed()),
             memory: Memory::new(config.cache.entries),
             host_signatures: HostSignatures::detect(),
             routes,
-            wanted: Vec::new(),
+            wanted: WantedKeys::default(),
             limits,
             epoch: 0,
         };
@@ -66,22 +52,10 @@ impl State {
         self.keys.has_remotes()
     }
 
-    pub(crate) fn want(&mut self, key: WantedKey) {
-        let own = self.wanted.iter().filter(|own| own.issuer == key.issuer);
-        if own.count() < WANTED && !self.wanted.contains(&key) {
-            self.wanted.push(key);
-        }
-    }
-
     /// Asks Envoy for every JWK set that is due. Only the root context may call this: the answer
     /// goes to the context that asked, and a request's context is gone by then.
     pub(crate) fn poll(&mut self, now: i64) {
-        for WantedKey { issuer, kid } in std::mem::take(&mut self.wanted) {
-            if let Some(fetch) = kid.and_then(|kid| self.keys.unknown_kid(&issuer, &kid, now)) {
-                self.dispatch(&fetch);
-            }
-        }
-        for fetch in self.keys.poll(now) {
+        for fetch in self.wanted.fetches(&mut self.keys, now) {
             self.dispatch(&fetch);
         }
         self.note_keys(now);
@@ -154,26 +128,4 @@ fn seed() -> u64 {
         .ok()
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
         .map_or(0, |since| u64::from(since.subsec_nanos()))
-}
-
-fn keys_in(issuer: &IssuerConfig, field: String, limits: &Limits) -> Result<JwkSet, ConfigError> {
-    let refused = |message: String| ConfigError::Field {
-        field: field.clone(),
-        message,
-    };
-    let text = issuer
-        .jwks
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let set = JwkSet::parse(text.as_bytes(), limits).map_err(|error| refused(error.to_string()))?;
-    match set.rejected.first() {
-        // Unlike a fetched set, a configured one was written by the operator: a bad key is a mistake.
-        Some(rejected) => Err(refused(format!(
-            "keys[{}]: {}",
-            rejected.index, rejected.error
-        ))),
-        None if set.keys.is_empty() => Err(refused("has no key".to_owned())),
-        None => Ok(set),
-    }
 }

@@ -21,10 +21,14 @@ pub enum AuditEvent {
     Refresh,
     /// A token that is good once was used again.
     Replay,
+    /// The OpenID provider was configured at run time.
+    OidcConfigure,
     /// A token was revoked by who had it.
     Revoke,
     /// A bootstrap token was made.
     BootstrapCreate,
+    /// Tokens and families of another store were taken over.
+    StoreImport,
     /// A user's token was made without service and provider.
     LocalUserToken,
     /// A request was refused.

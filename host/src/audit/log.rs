@@ -68,6 +68,22 @@ impl AuditLog {
     }
 }
 
+impl AuditLog {
+    /// Ends when all lines appended before survive a power cut.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn sync(&self) -> Result<(), AuditError> {
+        let file = {
+            let appending = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            // Others may append while the disk is waited for.
+            appending.file.try_clone()
+        };
+        file.and_then(|file| file.sync_data())
+            .map_err(io(&self.path))
+    }
+}
+
 impl Appending {
     fn append(
         &mut self,

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use tokensmith_engine::exchange::ServiceGrant;
 
-use super::serve::{AuditArgs, StoreArgs};
+use super::serve::{AuditArgs, Layers, StoreArgs};
 use super::{CliError, runtime};
 use crate::audit::{AuditEvent, AuditLog, AuditOutcome, AuditRecord};
 use crate::clock::unix_now;
@@ -59,7 +59,7 @@ enum OutputFormat {
     Json,
 }
 
-pub(super) fn run(command: BootstrapTokenCommand) -> Result<ExitCode, CliError> {
+pub(super) fn run(command: BootstrapTokenCommand, layers: &Layers) -> Result<ExitCode, CliError> {
     let BootstrapTokenCommand::Create(arguments) = command;
     let now = unix_now();
     let grant = ServiceGrant {
@@ -79,12 +79,11 @@ pub(super) fn run(command: BootstrapTokenCommand) -> Result<ExitCode, CliError> 
         expires_at,
         refresh_ttl,
     };
-    let log = arguments.audit.audit_log.as_deref().map(AuditLog::open);
-    if let Some(log) = log.transpose()? {
-        audit(&log, &stored.grant.subject)?;
+    if let Some(path) = layers.audit_log(&arguments.audit) {
+        audit(&AuditLog::open(&path)?, &stored.grant.subject)?;
     }
     runtime()?.block_on(async {
-        let store = Store::open(&arguments.store.location()).await?;
+        let store = Store::open(&layers.store(&arguments.store)).await?;
         store.create_bootstrap(&stored).await?;
         store.close().await;
         Ok::<_, CliError>(())

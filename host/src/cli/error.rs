@@ -5,14 +5,17 @@ use tokensmith_engine::authz::{AnalysisError, AuthzError};
 use tokensmith_engine::jose::JwkError;
 use tokensmith_engine::policy::BundleError;
 
+use super::oidc::AdminError;
 use crate::audit::AuditError;
 use crate::break_glass::BreakGlassError;
+use crate::config_file::ConfigFileError;
 use crate::key_set::KeySetError;
 use crate::oidc::OidcError;
 use crate::policy_files::PolicyLoadError;
 use crate::service::ServiceError;
 use crate::signing_key::SigningKeyError;
 use crate::store::StoreError;
+use crate::store_import::StoreImportError;
 
 /// Why a command could not do its work.
 #[derive(Debug, Error)]
@@ -66,6 +69,15 @@ pub enum CliError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The stores of the Go release cannot be read.
+    #[error(transparent)]
+    StoreImport(#[from] StoreImportError),
+    /// The admin listener did not do what it was asked for.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The configuration file cannot be used.
+    #[error(transparent)]
+    ConfigFile(#[from] ConfigFileError),
     /// Something cannot be fetched.
     #[error(transparent)]
     Fetch(#[from] OidcError),
@@ -78,7 +90,9 @@ impl CliError {
             CliError::Usage(_)
             | CliError::BreakGlass(BreakGlassError::Request { .. })
             | CliError::Jwks { .. }
+            | CliError::Admin(AdminError::Address(_))
             | CliError::Fetch(_)
+            | CliError::StoreImport(_)
             | CliError::Analysis(_) => ExitCode::from(2),
             CliError::Io { .. }
             | CliError::Policy(_)
@@ -87,7 +101,9 @@ impl CliError {
             | CliError::Key(_)
             | CliError::KeySet(_)
             | CliError::BreakGlass(_)
+            | CliError::Admin(_)
             | CliError::Audit(_)
+            | CliError::ConfigFile(_)
             | CliError::Service(_)
             | CliError::Store(_) => ExitCode::FAILURE,
         }

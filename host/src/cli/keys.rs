@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokensmith_engine::jose::Algorithm;
 
 use super::CliError;
+use super::serve::Layers;
 use crate::clock::unix_now;
 use crate::key_set::{Begin, KeyEntry, KeyFolder, KeyStatus};
 use crate::signing_key::{KeyKind, RsaSize};
@@ -27,9 +28,9 @@ pub(super) enum KeysCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct FolderArgs {
-    /// Folder of the signing keys
-    #[arg(long, env = "TOKENSMITH_KEY_DIR", default_value = "./data/keys")]
-    key_dir: PathBuf,
+    /// Folder of the signing keys [default: ./data/keys]
+    #[arg(long, env = "TOKENSMITH_KEY_DIR")]
+    key_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -107,10 +108,10 @@ enum RsaBitsArg {
     Bits3072,
 }
 
-pub(super) fn run(command: KeysCommand) -> Result<ExitCode, CliError> {
+pub(super) fn run(command: KeysCommand, layers: &Layers) -> Result<ExitCode, CliError> {
     let now = unix_now();
     match command {
-        KeysCommand::List(arguments) => list(&arguments, now)?,
+        KeysCommand::List(arguments) => list(&arguments, layers, now)?,
         KeysCommand::Rotate(arguments) => {
             let size = match arguments.rsa_bits {
                 RsaBitsArg::Bits2048 => RsaSize::Bits2048,
@@ -123,11 +124,11 @@ pub(super) fn run(command: KeysCommand) -> Result<ExitCode, CliError> {
                 AlgorithmArg::EdDsa => KeyKind::EdDsa,
             };
             let begin = begin(arguments.now);
-            let entry = arguments.folder.open().rotate(kind, now, begin)?;
+            let entry = arguments.folder.open(layers).rotate(kind, now, begin)?;
             published(&entry, now);
         }
         KeysCommand::Retire(arguments) => {
-            let folder = arguments.folder.open();
+            let folder = arguments.folder.open(layers);
             folder.retire(&arguments.kid, now, arguments.at_once)?;
             let set = folder.set()?;
             let statuses = set.statuses(now);
@@ -138,12 +139,12 @@ pub(super) fn run(command: KeysCommand) -> Result<ExitCode, CliError> {
         KeysCommand::Import(arguments) => {
             let algorithm = arguments.alg.map(AlgorithmArg::algorithm);
             let begin = begin(arguments.now);
-            let folder = arguments.folder.open();
+            let folder = arguments.folder.open(layers);
             let entry = folder.import(&arguments.file, algorithm, now, begin)?;
             published(&entry, now);
         }
         KeysCommand::Prune(arguments) => {
-            for entry in arguments.open().prune(now)? {
+            for entry in arguments.open(layers).prune(now)? {
                 println!("{}", entry.kid);
             }
         }
@@ -151,8 +152,8 @@ pub(super) fn run(command: KeysCommand) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(arguments: &ListArgs, now: i64) -> Result<(), CliError> {
-    let folder = arguments.folder.open();
+fn list(arguments: &ListArgs, layers: &Layers, now: i64) -> Result<(), CliError> {
+    let folder = arguments.folder.open(layers);
     let set = folder.set()?;
     let statuses = set.statuses(now);
     if arguments.json {
@@ -226,8 +227,8 @@ fn time(seconds: Option<i64>) -> String {
 }
 
 impl FolderArgs {
-    fn open(&self) -> KeyFolder {
-        KeyFolder::new(&self.key_dir)
+    fn open(&self, layers: &Layers) -> KeyFolder {
+        KeyFolder::new(layers.key_dir(self.key_dir.clone()))
     }
 }
 

@@ -3,23 +3,27 @@
 mod audit;
 mod batch;
 mod bootstrap_token;
+mod completion;
+mod config;
 mod documents;
 mod error;
 mod jws;
 mod keys;
+mod oidc;
 mod policy;
 mod policy_bundle;
 mod serve;
+mod store;
 mod token;
 mod user_token;
 mod whole_file;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config_file::ConfigFile;
+use serve::Layers;
 
 pub use error::CliError;
 
@@ -27,7 +31,7 @@ pub use error::CliError;
 #[derive(Debug, Parser)]
 #[command(name = "tokensmith", version)]
 struct Cli {
-    /// Configuration file, JSON
+    /// Configuration file: TOML if its name ends in `.toml`, else JSON
     #[arg(long, global = true, env = "TOKENSMITH_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -41,6 +45,12 @@ enum Command {
     /// Make bootstrap tokens for services
     #[command(subcommand)]
     BootstrapToken(bootstrap_token::BootstrapTokenCommand),
+    /// Look after the store, and fill it from that of the Go release
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Look at, or change, the OpenID provider of a running service
+    #[command(subcommand)]
+    Oidc(oidc::OidcCommand),
     /// Show, rotate, retire and import signing keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -51,7 +61,10 @@ enum Command {
     #[command(subcommand, name = "breakglass")]
     BreakGlass(user_token::BreakGlassCommand),
     /// Print a configuration file with the default values
-    GenerateConfig,
+    GenerateConfig(config::GenerateArgs),
+    /// Check or show the configuration of the service
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Verify or inspect a token
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -64,24 +77,20 @@ enum Command {
     /// Verify signatures
     #[command(subcommand)]
     Jws(jws::JwsCommand),
+    /// Print a script that makes a shell complete commands and flags
+    Completion(completion::CompletionArgs),
+    /// Write the manual pages, in roff
+    Man(completion::ManArgs),
 }
 
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
-        Command::Serve(arguments) => serve::run(*arguments, cli.config),
-        Command::BootstrapToken(command) => bootstrap_token::run(command),
-        Command::Keys(command) => keys::run(command),
-        Command::UserToken(command) => user_token::run(command),
-        Command::BreakGlass(command) => user_token::run_break_glass(command),
-        Command::GenerateConfig => generate_config(),
-        Command::Token(command) => token::run(command),
-        Command::Audit(command) => audit::run(command),
-        Command::Policy(command) => policy::run(command),
-        Command::Jws(command) => jws::run(command),
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.format(&mut Cli::command()).exit(),
     };
-    match result {
+    match run(cli.command, &matches, cli.config.as_deref()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tokensmith: {error}");
@@ -90,11 +99,30 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn generate_config() -> Result<ExitCode, CliError> {
-    let text = serde_json::to_string_pretty(&ConfigFile::default())
-        .map_err(|error| CliError::Usage(error.to_string()))?;
-    println!("{text}");
-    Ok(ExitCode::SUCCESS)
+fn run(
+    command: Command,
+    matches: &ArgMatches,
+    config: Option<&Path>,
+) -> Result<ExitCode, CliError> {
+    // Read by the commands that have settings of it, so that it stands in no other's way.
+    let layers = || Layers::read(matches, config);
+    match command {
+        Command::Serve(arguments) => serve::run(*arguments, &layers()?),
+        Command::BootstrapToken(command) => bootstrap_token::run(command, &layers()?),
+        Command::Store(command) => store::run(command, &layers()?),
+        Command::Oidc(command) => oidc::run(command),
+        Command::Keys(command) => keys::run(command, &layers()?),
+        Command::UserToken(command) => user_token::run(command, &layers()?),
+        Command::BreakGlass(command) => user_token::run_break_glass(command, &layers()?),
+        Command::GenerateConfig(arguments) => config::generate(&arguments),
+        Command::Config(command) => config::run(command, layers(), config),
+        Command::Token(command) => token::run(command),
+        Command::Audit(command) => audit::run(command),
+        Command::Policy(command) => policy::run(command),
+        Command::Jws(command) => jws::run(command),
+        Command::Completion(arguments) => completion::completion(&arguments),
+        Command::Man(arguments) => completion::man(&arguments),
+    }
 }
 
 /// Where asynchronous work runs.

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::CliError;
+use super::serve::{KeyPlace, Layers};
 use crate::audit::{AuditEvent, AuditLog, AuditOutcome, AuditRecord};
 use crate::break_glass::{BreakGlassError, DrillSettings, MintRequest, claims, drill};
 use crate::clock::unix_now;
@@ -50,21 +51,17 @@ pub(super) struct CreateArgs {
     /// How long it is good, at most an hour
     #[arg(long, default_value = "15m", value_parser = humantime::parse_duration)]
     ttl: Duration,
-    /// `iss` of the token: the service's
-    #[arg(
-        long,
-        env = "TOKENSMITH_ISSUER",
-        default_value = "http://tokensmith:8080"
-    )]
-    issuer: String,
-    /// `cluster_id` of the token
-    #[arg(long, env = "TOKENSMITH_CLUSTER_ID", default_value = "cl-F00F00F00")]
-    cluster_id: String,
-    /// `openchami_id` of the token
-    #[arg(long, env = "TOKENSMITH_OPENCHAMI_ID", default_value = "oc-F00F00F00")]
-    openchami_id: String,
-    /// PEM file of the signing key
-    #[arg(long, required_unless_present = "key_dir", conflicts_with = "key_dir")]
+    /// `iss` of the token: the service's [default: http://tokensmith:8080]
+    #[arg(long, env = "TOKENSMITH_ISSUER")]
+    issuer: Option<String>,
+    /// `cluster_id` of the token [default: cl-F00F00F00]
+    #[arg(long, env = "TOKENSMITH_CLUSTER_ID")]
+    cluster_id: Option<String>,
+    /// `openchami_id` of the token [default: oc-F00F00F00]
+    #[arg(long, env = "TOKENSMITH_OPENCHAMI_ID")]
+    openchami_id: Option<String>,
+    /// PEM file of the signing key; this or a folder is required, here or in the configuration
+    #[arg(long, conflicts_with = "key_dir")]
     key_file: Option<PathBuf>,
     /// Folder of the signing keys: the one that signs now is used
     #[arg(long)]
@@ -76,25 +73,21 @@ pub(super) struct CreateArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct DrillArgs {
-    /// The service's issuer
-    #[arg(
-        long,
-        env = "TOKENSMITH_ISSUER",
-        default_value = "http://tokensmith:8080"
-    )]
-    issuer: String,
+    /// The service's issuer [default: http://tokensmith:8080]
+    #[arg(long, env = "TOKENSMITH_ISSUER")]
+    issuer: Option<String>,
     /// PEM file of the signing key, instead of a folder
     #[arg(long, conflicts_with = "key_dir")]
     key_file: Option<PathBuf>,
-    /// Folder of the signing keys
-    #[arg(long, default_value = "./data/keys")]
-    key_dir: PathBuf,
+    /// Folder of the signing keys [default: ./data/keys]
+    #[arg(long)]
+    key_dir: Option<PathBuf>,
     /// The audit log; `break-glass-audit.jsonl` next to the keys without
     #[arg(long)]
     audit_log: Option<PathBuf>,
 }
 
-pub(super) fn run(command: UserTokenCommand) -> Result<ExitCode, CliError> {
+pub(super) fn run(command: UserTokenCommand, layers: &Layers) -> Result<ExitCode, CliError> {
     let UserTokenCommand::Create(arguments) = command;
     if !arguments.enable_local_user_mint {
         return Err(CliError::Usage(
@@ -102,21 +95,29 @@ pub(super) fn run(command: UserTokenCommand) -> Result<ExitCode, CliError> {
                 .to_owned(),
         ));
     }
-    create(*arguments)
+    create(*arguments, layers)
 }
 
-pub(super) fn run_break_glass(command: BreakGlassCommand) -> Result<ExitCode, CliError> {
+pub(super) fn run_break_glass(
+    command: BreakGlassCommand,
+    layers: &Layers,
+) -> Result<ExitCode, CliError> {
     let BreakGlassCommand::Drill(arguments) = command;
-    let audit_log = audit_log(
-        arguments.audit_log,
-        arguments.key_file.as_deref(),
-        Some(&arguments.key_dir),
-    );
+    let keys = layers
+        .keys(arguments.key_file, arguments.key_dir)
+        .map_err(CliError::Usage)?;
+    let (key_file, key_dir) = match keys {
+        Some((KeyPlace::File(path), _)) => (Some(path), layers.key_dir(None)),
+        Some((KeyPlace::Folder(path), _)) => (None, path),
+        None => (None, layers.key_dir(None)),
+    };
+    let given = arguments.audit_log.or_else(|| configured_log(layers));
+    let audit_log = audit_log(given, key_file.as_deref(), Some(&key_dir));
     let checks = drill(
         &DrillSettings {
-            issuer: arguments.issuer,
-            key_file: arguments.key_file,
-            key_dir: arguments.key_dir,
+            issuer: layers.issuer(arguments.issuer),
+            key_file,
+            key_dir,
             audit_log,
         },
         unix_now(),
@@ -135,20 +136,28 @@ pub(super) fn run_break_glass(command: BreakGlassCommand) -> Result<ExitCode, Cl
     })
 }
 
-fn create(arguments: CreateArgs) -> Result<ExitCode, CliError> {
+fn create(arguments: CreateArgs, layers: &Layers) -> Result<ExitCode, CliError> {
     let now = unix_now();
     let request = MintRequest {
-        issuer: arguments.issuer,
+        issuer: layers.issuer(arguments.issuer),
         subject: arguments.subject,
         audience: arguments.audience,
         scopes: arguments.scopes,
         lifetime: arguments.ttl,
-        cluster_id: arguments.cluster_id,
-        openchami_id: arguments.openchami_id,
+        cluster_id: layers.cluster_id(arguments.cluster_id),
+        openchami_id: layers.openchami_id(arguments.openchami_id),
         reason: arguments.reason,
     };
     let claims = claims(&request, now)?;
-    let key = match (&arguments.key_file, &arguments.key_dir) {
+    let keys = layers
+        .keys(arguments.key_file, arguments.key_dir)
+        .map_err(CliError::Usage)?;
+    let (key_file, key_dir) = match keys {
+        Some((KeyPlace::File(path), _)) => (Some(path), None),
+        Some((KeyPlace::Folder(path), _)) => (None, Some(path)),
+        None => (None, None),
+    };
+    let key = match (&key_file, &key_dir) {
         (Some(path), _) => Arc::new(SigningKey::open(path)?),
         (None, Some(path)) => KeyFolder::new(path).signing_key(now)?,
         (None, None) => {
@@ -158,11 +167,8 @@ fn create(arguments: CreateArgs) -> Result<ExitCode, CliError> {
         }
     };
     let token = key.sign(&claims).map_err(BreakGlassError::from)?;
-    let log = audit_log(
-        arguments.audit_log,
-        arguments.key_file.as_deref(),
-        arguments.key_dir.as_deref(),
-    );
+    let given = arguments.audit_log.or_else(|| configured_log(layers));
+    let log = audit_log(given, key_file.as_deref(), key_dir.as_deref());
     // No token leaves without a record; a record without a token does no harm.
     write_record(&log, &claims, key.kid())?;
     print(&token).map_err(CliError::io("standard output"))?;
@@ -216,6 +222,10 @@ fn operator() -> Value {
             .ok()
             .map(|name| name.trim().to_owned()),
     })
+}
+
+fn configured_log(layers: &Layers) -> Option<PathBuf> {
+    layers.file().serve.audit_log.clone()
 }
 
 fn audit_log(given: Option<PathBuf>, key_file: Option<&Path>, key_dir: Option<&Path>) -> PathBuf {

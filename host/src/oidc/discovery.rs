@@ -1,19 +1,14 @@
 use reqwest::Url;
-use serde::Deserialize;
+use tokensmith_engine::jose::Limits;
+use tokensmith_engine::oidc::ProviderMetadata;
 
 use super::{OidcError, http_get};
 
-#[derive(Deserialize)]
-struct Metadata {
-    issuer: String,
-    jwks_uri: String,
-}
-
-/// Checks that keys may be asked for at `text`: https, or http on this machine, or http where
+/// Checks that the provider may be asked at `text`: https, or http on this machine, or http where
 /// the operator allowed it.
 pub(super) fn check_url(text: &str, allow_http: bool) -> Result<(), OidcError> {
     let wrong = |reason| OidcError::Url {
-        url: text.to_owned(),
+        url: text.chars().take(512).collect(),
         reason,
     };
     let url = Url::parse(text).map_err(|_| wrong("not a URL"))?;
@@ -42,12 +37,12 @@ pub(super) fn document_url(issuer: &str) -> String {
     )
 }
 
-/// Fetches the metadata of `issuer` and returns its `jwks_uri`.
-pub(super) async fn jwks_uri(
+/// Fetches the metadata of `issuer` and checks the URLs in it.
+pub(super) async fn metadata(
     client: &reqwest::Client,
     issuer: &str,
     allow_http: bool,
-) -> Result<String, OidcError> {
+) -> Result<ProviderMetadata, OidcError> {
     let url = document_url(issuer);
     let document = http_get::get(client, &url, None).await?;
     let wrong = |reason: String| OidcError::Discovery {
@@ -57,16 +52,13 @@ pub(super) async fn jwks_uri(
     if document.status != 200 {
         return Err(wrong(format!("status {}", document.status)));
     }
-    let metadata: Metadata =
-        serde_json::from_slice(&document.body).map_err(|error| wrong(error.to_string()))?;
-    if metadata.issuer != issuer {
-        return Err(wrong(format!(
-            "its issuer is `{}`, configured is `{issuer}`",
-            metadata.issuer
-        )));
-    }
+    let metadata = ProviderMetadata::parse(&document.body, issuer, &Limits::default())
+        .map_err(|error| wrong(error.to_string()))?;
     check_url(&metadata.jwks_uri, allow_http)?;
-    Ok(metadata.jwks_uri)
+    if let Some(endpoint) = &metadata.introspection_endpoint {
+        check_url(endpoint, allow_http)?;
+    }
+    Ok(metadata)
 }
 
 #[cfg(test)]

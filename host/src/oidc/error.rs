@@ -1,11 +1,12 @@
 use thiserror::Error;
 use tokensmith_engine::keys::FetchError;
+use tokensmith_engine::oidc::ProviderTokenError;
 use tokensmith_engine::verify::VerifyError;
 
-/// Why an ID token was not verified.
+/// Why a provider's token was not verified, or a provider is not used.
 #[derive(Debug, Error)]
 pub enum OidcError {
-    /// The issuer's URL cannot be used.
+    /// A URL cannot be used.
     #[error("`{url}` is not a usable OIDC URL: {reason}")]
     Url {
         /// As given.
@@ -13,6 +14,9 @@ pub enum OidcError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The client's id cannot be used.
+    #[error("the OIDC client id is empty: give the one that tokens are issued to")]
+    ClientId,
     /// The HTTP client cannot be made.
     #[error("cannot make an HTTP client: {0}")]
     Client(reqwest::Error),
@@ -39,12 +43,24 @@ pub enum OidcError {
     /// There are no keys, and it is too early to ask again.
     #[error("the OIDC provider's keys are not available")]
     NoKeys,
+    /// An opaque access token, and nobody to ask about it.
+    #[error("opaque access tokens are not accepted here: {0}")]
+    NoIntrospection(&'static str),
+    /// The provider does not tell the service about tokens (RFC 7662 section 2.3).
+    #[error("the OIDC provider refuses to introspect tokens for the configured client: {0}")]
+    IntrospectionRefused(String),
     /// The token is not good.
     #[error(transparent)]
     Token(#[from] VerifyError),
-    /// The token was issued to another client (OpenID Connect Core section 3.1.3.7).
-    #[error("`azp` is not the configured client")]
-    AuthorizedParty,
+    /// The token is good, and another than was asked for.
+    #[error(transparent)]
+    Rules(#[from] ProviderTokenError),
+    /// There is a provider, and it was not said that another may take its place.
+    #[error("provider `{0}` is configured already: say that it is to be replaced")]
+    Exists(String),
+    /// Another change came first.
+    #[error("the OIDC provider was changed at the same time: look at it and try again")]
+    Conflict,
 }
 
 impl OidcError {
@@ -52,13 +68,18 @@ impl OidcError {
     pub fn code(&self) -> &'static str {
         match self {
             OidcError::Url { .. } => "oidc_url",
+            OidcError::ClientId => "oidc_client_id",
             OidcError::Client(_) => "oidc_client",
             OidcError::Unreachable { .. } => "oidc_unreachable",
             OidcError::Discovery { .. } => "oidc_discovery",
             OidcError::Keys(_) => "oidc_keys",
             OidcError::NoKeys => "keys_unavailable",
+            OidcError::NoIntrospection(_) => "introspection_unconfigured",
+            OidcError::IntrospectionRefused(_) => "introspection_refused",
             OidcError::Token(error) => error.code(),
-            OidcError::AuthorizedParty => "azp_mismatch",
+            OidcError::Rules(error) => error.code(),
+            OidcError::Exists(_) => "oidc_exists",
+            OidcError::Conflict => "oidc_conflict",
         }
     }
 
@@ -66,8 +87,14 @@ impl OidcError {
     pub fn is_about_token(&self) -> bool {
         match self {
             OidcError::Token(error) => !matches!(error, VerifyError::KeysUnavailable(_)),
-            OidcError::AuthorizedParty => true,
+            OidcError::Rules(error) => error.is_about_token(),
+            OidcError::NoIntrospection(_) => true,
             _ => false,
         }
+    }
+
+    /// Whether the token may be a guess: only the provider knows which opaque tokens there are.
+    pub fn is_unknown_token(&self) -> bool {
+        matches!(self, OidcError::Rules(ProviderTokenError::Inactive))
     }
 }

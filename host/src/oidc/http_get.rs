@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use reqwest::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use tokensmith_engine::keys::Answer;
 
 use super::OidcError;
 
-/// No metadata document or JWK set is larger.
+/// No metadata document, JWK set or answer about a token is larger.
 const MAX_BODY: usize = 1024 * 1024;
 
 /// Fetches one document.
@@ -25,7 +25,7 @@ pub async fn fetch_document(url: &str, timeout: Duration) -> Result<Vec<u8>, Oid
 
 /// A client that waits a bounded time and follows no redirect: where to is not the caller's to
 /// choose.
-pub(super) fn client(timeout: Duration) -> Result<reqwest::Client, OidcError> {
+pub(crate) fn client(timeout: Duration) -> Result<reqwest::Client, OidcError> {
     reqwest::Client::builder()
         .connect_timeout(timeout.min(Duration::from_secs(3)))
         .timeout(timeout)
@@ -35,17 +35,17 @@ pub(super) fn client(timeout: Duration) -> Result<reqwest::Client, OidcError> {
         .map_err(OidcError::Client)
 }
 
-/// What a GET brought.
-pub(super) struct Document {
-    pub(super) status: u16,
-    pub(super) etag: Option<String>,
-    pub(super) cache_control: Option<String>,
-    pub(super) body: Vec<u8>,
+/// What a request brought.
+pub(crate) struct Document {
+    pub(crate) status: u16,
+    pub(crate) etag: Option<String>,
+    pub(crate) cache_control: Option<String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Document {
     /// As the engine takes it.
-    pub(super) fn answer(&self) -> Answer<'_> {
+    pub(crate) fn answer(&self) -> Answer<'_> {
         Answer {
             status: self.status,
             etag: self.etag.as_deref(),
@@ -56,19 +56,42 @@ impl Document {
 }
 
 /// A GET, conditional when there is an entity tag.
-pub(super) async fn get(
+pub(crate) async fn get(
     client: &reqwest::Client,
     url: &str,
     etag: Option<&str>,
 ) -> Result<Document, OidcError> {
-    let unreachable = |error: reqwest::Error| OidcError::Unreachable {
-        url: url.to_owned(),
-        reason: root_cause(&error),
-    };
     let mut request = client.get(url);
     if let Some(etag) = etag {
         request = request.header(IF_NONE_MATCH, etag);
     }
+    send(request, url).await
+}
+
+/// A POST of a form by a client with its secret (RFC 6749 section 2.3.1).
+pub(super) async fn post_form(
+    client: &reqwest::Client,
+    url: &str,
+    (client_id, secret): (&str, &str),
+    parameters: &[(&str, &str)],
+) -> Result<Document, OidcError> {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(parameters)
+        .finish();
+    let request = client
+        .post(url)
+        .header(ACCEPT, "application/json")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .basic_auth(encoded(client_id), Some(encoded(secret)))
+        .body(body);
+    send(request, url).await
+}
+
+async fn send(request: reqwest::RequestBuilder, url: &str) -> Result<Document, OidcError> {
+    let unreachable = |error: reqwest::Error| OidcError::Unreachable {
+        url: url.to_owned(),
+        reason: root_cause(&error),
+    };
     let mut response = request.send().await.map_err(unreachable)?;
     let header = |name| {
         let value = response.headers().get(name)?;
@@ -91,6 +114,11 @@ pub(super) async fn get(
         cache_control,
         body,
     })
+}
+
+/// Before it is put into a header a client's id and secret are form-encoded each.
+fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 /// The innermost error says what happened; the outer ones repeat the URL.

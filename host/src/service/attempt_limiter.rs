@@ -19,7 +19,7 @@ impl AttemptLimiter {
     /// Seconds until `peer` may try again, if it has to wait.
     pub(super) fn wait(&self, peer: IpAddr, now: i64) -> Option<i64> {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let times = failures.get_mut(&key(peer))?;
+        let times = failures.get_mut(&network(peer))?;
         times.retain(|time| now.saturating_sub(*time) < WINDOW);
         let oldest = *times.first()?;
         (times.len() >= ATTEMPTS).then(|| (oldest + WINDOW - now).max(1))
@@ -44,7 +44,7 @@ impl AttemptLimiter {
                 failures.remove(&oldest);
             }
         }
-        let times = failures.entry(key(peer)).or_default();
+        let times = failures.entry(network(peer)).or_default();
         times.retain(|time| now.saturating_sub(*time) < WINDOW);
         // What is counted is bounded too: a caller in waiting is not looked up further.
         if times.len() < ATTEMPTS {
@@ -53,8 +53,8 @@ impl AttemptLimiter {
     }
 }
 
-/// One IPv6 host has a whole /64 to choose its address from.
-fn key(peer: IpAddr) -> IpAddr {
+/// What counts as one caller: an IPv6 host has a whole /64 to choose its address from.
+pub(super) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

@@ -1,30 +1,23 @@
 //! Events for the audit log and the process's own log. None of them holds a token, whole or in
 //! part.
 
-use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
 use super::Minted;
+use super::caller::Caller;
 use super::oauth_error::OauthError;
-use super::observe::RequestId;
 use crate::audit::{AuditError, AuditEvent, AuditLog, AuditOutcome, AuditRecord};
 use crate::clock::unix_now;
-
-/// Who asked, and in which request.
-#[derive(Clone, Debug)]
-pub(super) struct Caller {
-    /// The socket's peer.
-    pub(super) peer: IpAddr,
-    /// The request.
-    pub(super) request: RequestId,
-}
+use crate::store::Store;
 
 /// Writes audit events; to the process's log alone where no audit log is configured.
 #[derive(Debug)]
 pub(super) struct Auditor {
-    log: Option<AuditLog>,
+    log: Option<Arc<AuditLog>>,
+    /// Whether the store waits for the log before it keeps anything.
+    with_store: bool,
     denials: Mutex<Denials>,
 }
 
@@ -39,12 +32,36 @@ struct Denials {
 const DENIALS: u32 = 20;
 
 impl Auditor {
-    /// With an audit log, or without.
-    pub(super) fn new(log: Option<AuditLog>) -> Self {
+    /// With an audit log, or without. `store` keeps nothing that the log does not have.
+    pub(super) async fn new(log: Option<AuditLog>, store: &Store) -> Self {
+        let log = log.map(Arc::new);
+        let with_store = match &log {
+            None => false,
+            Some(log) => {
+                let log = Arc::clone(log);
+                let work = move || log.sync().map_err(|error| error.to_string());
+                store.before_commit(work).await
+            }
+        };
         Self {
             log,
+            with_store,
             denials: Mutex::default(),
         }
+    }
+
+    /// As [`Auditor::issued`], within what the store keeps only when the log has this.
+    ///
+    /// # Errors
+    /// 503 `audit_unavailable`.
+    pub(super) fn issued_in_store(
+        &self,
+        event: AuditEvent,
+        name: &'static str,
+        caller: &Caller,
+        minted: &Minted,
+    ) -> Result<(), OauthError> {
+        self.write_issued(event, name, caller, minted, !self.with_store)
     }
 
     /// A token is about to be issued.
@@ -58,6 +75,17 @@ impl Auditor {
         caller: &Caller,
         minted: &Minted,
     ) -> Result<(), OauthError> {
+        self.write_issued(event, name, caller, minted, true)
+    }
+
+    fn write_issued(
+        &self,
+        event: AuditEvent,
+        name: &'static str,
+        caller: &Caller,
+        minted: &Minted,
+        durable: bool,
+    ) -> Result<(), OauthError> {
         let claims = &minted.claims;
         let audience = claims.get("aud").unwrap_or(&Value::Null);
         self.write(
@@ -66,14 +94,14 @@ impl Auditor {
                 jti: Some(text(claims, "jti")),
                 kid: Some(minted.kid.as_str()),
                 about: None,
-                ..done(event, caller, &caller.peer.to_string())
+                ..done(event, caller, &caller.name())
             },
-            true,
+            durable,
         )?;
         tracing::info!(
             target: "audit",
             event = name,
-            peer = %caller.peer,
+            peer = caller.name(),
             request_id = caller.request.0.as_str(),
             sub = text(claims, "sub"),
             jti = text(claims, "jti"),
@@ -97,17 +125,44 @@ impl Auditor {
             &AuditRecord {
                 subject,
                 jti,
-                ..done(AuditEvent::Revoke, caller, &caller.peer.to_string())
+                ..done(AuditEvent::Revoke, caller, &caller.name())
+            },
+            !self.with_store,
+        )?;
+        tracing::info!(
+            target: "audit",
+            event = "token_revoked",
+            peer = caller.name(),
+            request_id = caller.request.0.as_str(),
+            sub = subject,
+            jti = jti.unwrap_or_default(),
+        );
+        Ok(())
+    }
+
+    /// The OpenID provider is about to be changed.
+    ///
+    /// # Errors
+    /// 503 `audit_unavailable`.
+    pub(super) fn reconfigured(
+        &self,
+        caller: &Caller,
+        about: &Map<String, Value>,
+    ) -> Result<(), OauthError> {
+        self.write(
+            &AuditRecord {
+                about: Some(about),
+                ..done(AuditEvent::OidcConfigure, caller, &caller.name())
             },
             true,
         )?;
         tracing::info!(
             target: "audit",
-            event = "token_revoked",
-            peer = %caller.peer,
+            event = "oidc_configured",
+            peer = caller.name(),
             request_id = caller.request.0.as_str(),
-            sub = subject,
-            jti = jti.unwrap_or_default(),
+            issuer = text(about, "issuer"),
+            client_id = text(about, "client_id"),
         );
         Ok(())
     }
@@ -123,7 +178,7 @@ impl Auditor {
         tracing::warn!(
             target: "audit",
             event = name,
-            peer = %caller.peer,
+            peer = caller.name(),
             request_id = caller.request.0.as_str(),
             code,
         );
@@ -136,7 +191,7 @@ impl Auditor {
             &AuditRecord {
                 outcome: AuditOutcome::Refused,
                 code,
-                ..done(event, caller, &caller.peer.to_string())
+                ..done(event, caller, &caller.name())
             },
             event != AuditEvent::Denied,
         );

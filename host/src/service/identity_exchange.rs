@@ -1,23 +1,25 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
-use serde_json::json;
-use tokensmith_engine::exchange::{UserTokenRequest, user_claims};
+use serde_json::{Value, json};
+use tokensmith_engine::exchange::{TokenType, UserTokenRequest, user_claims};
+use tokensmith_engine::jose::Limits;
+use tokensmith_engine::oidc::TokenKind;
 
-use super::Service;
-use super::audit::Caller;
+use super::caller::Caller;
 use super::credentials::bearer;
 use super::oauth_error::OauthError;
-use super::observe::RequestId;
+use super::token::{no_store, scope_text};
+use super::{Minted, Service};
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
+use crate::oidc::{ExpectedToken, Identity, IdentityProvider, OidcError, Presented};
 
 /// The optional JSON body.
 #[derive(Default, Deserialize)]
@@ -34,55 +36,65 @@ enum Scope {
     Text(String),
 }
 
-/// `POST /oauth/exchange`: an ID token for a TokenSmith token.
+/// `POST /oauth/exchange`: a token of the OpenID provider, as bearer, for a TokenSmith token.
 pub(super) async fn exchange(
     State(service): State<Arc<Service>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Extension(request): Extension<RequestId>,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, OauthError> {
-    let caller = Caller {
-        peer: peer.ip(),
-        request,
-    };
-    let answer = issue(&service, &caller, &headers, body).await;
-    let outcome = answer.as_ref().map_or_else(OauthError::code, |_| "issued");
+    let exchanged = read_and_exchange(&service, &caller, &headers, body).await;
+    let outcome = exchanged
+        .as_ref()
+        .map_or_else(OauthError::code, |_| "issued");
     service.metrics.issuance("identity_token", outcome);
-    answer
+    let minted = exchanged?;
+    let exp = minted.claims.get("exp").and_then(Value::as_i64);
+    let answer = json!({
+        "access_token": minted.token,
+        "token_type": "Bearer",
+        "expires_in": exp.unwrap_or(0).saturating_sub(unix_now()).max(0),
+        "issued_token_type": service.settings.issued_token_type.urn(TokenType::AccessToken),
+        "scope": scope_text(&minted.claims),
+    });
+    Ok((no_store(), Json(answer)).into_response())
 }
 
-async fn issue(
+/// Who the OpenID provider says that its token is of.
+///
+/// # Errors
+/// 503 without a provider, or when it cannot be asked; 401 for its bad tokens.
+pub(super) async fn identity(
     service: &Service,
     caller: &Caller,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, OauthError> {
-    let token = bearer(headers, "ID token")?;
-    let body = body
-        .map_err(|error| OauthError::new(error.status(), "invalid_request", error.body_text()))?;
-    let request = request(&body)?;
-    let oidc = service.oidc.as_ref().ok_or_else(|| {
+    presented: Presented<'_>,
+) -> Result<Identity, OauthError> {
+    let oidc = service.oidc.load().ok_or_else(|| {
         OauthError::unavailable("no OIDC provider is configured", 60)
             .with_code("oidc_not_configured")
     })?;
-    let verified = oidc.verify(token).await.map_err(|error| {
-        if error.is_about_token() {
-            service.auditor.refused(
-                AuditEvent::Denied,
-                "authentication_failed",
-                caller,
-                error.code(),
-            );
-            OauthError::unauthorized("invalid_token", error.to_string())
-        } else {
-            tracing::warn!(%error, "cannot check an identity token");
-            OauthError::unavailable("the OIDC provider cannot be reached", oidc.retry_after())
-        }
-        .with_code(error.code())
-    })?;
+    let kind = TokenKind::presumed(presented.token, &Limits::default());
+    if kind == TokenKind::OpaqueAccessToken {
+        service.admit(caller, unix_now()).await?;
+    }
+    match oidc.verify(presented).await {
+        Ok(identity) => Ok(identity),
+        Err(error) => Err(not_verified(service, caller, &*oidc, &error).await),
+    }
+}
+
+/// Mints and records a user's token.
+///
+/// # Errors
+/// What [`user_claims`] refuses, and 503 where it cannot be recorded.
+pub(super) fn issue(
+    service: &Service,
+    caller: &Caller,
+    identity: &Identity,
+    request: &UserTokenRequest,
+) -> Result<Minted, OauthError> {
     let minted = service
-        .mint(|issuance| user_claims(&verified, &service.rules, &request, issuance))
+        .mint(|issuance| user_claims(&identity.claims, &service.rules, request, issuance))
         .inspect_err(|error| {
             service
                 .auditor
@@ -91,31 +103,46 @@ async fn issue(
     service
         .auditor
         .issued(AuditEvent::Exchange, "identity_exchanged", caller, &minted)?;
-    let exp = minted.claims.get("exp").and_then(serde_json::Value::as_i64);
-    let answer = json!({
-        "access_token": minted.token,
-        "token_type": "Bearer",
-        "expires_in": exp.unwrap_or(0).saturating_sub(unix_now()).max(0),
-        "issued_token_type": super::token_endpoint::ISSUED_TOKEN_TYPE,
-        "scope": scope_text(&minted.claims),
-    });
-    Ok((no_store(), Json(answer)).into_response())
+    Ok(minted)
 }
 
-/// `scope` as RFC 6749 writes it.
-pub(super) fn scope_text(claims: &serde_json::Map<String, serde_json::Value>) -> String {
-    let scopes = claims.get("scope").and_then(serde_json::Value::as_array);
-    let scopes: Vec<&str> = scopes
-        .into_iter()
-        .flatten()
-        .filter_map(serde_json::Value::as_str)
-        .collect();
-    scopes.join(" ")
+async fn read_and_exchange(
+    service: &Service,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Minted, OauthError> {
+    let token = bearer(headers, "ID token")?;
+    let body = body
+        .map_err(|error| OauthError::new(error.status(), "invalid_request", error.body_text()))?;
+    let request = request(&body)?;
+    let presented = Presented::new(token, ExpectedToken::Any);
+    let identity = identity(service, caller, presented).await?;
+    issue(service, caller, &identity, &request)
 }
 
-/// Answers with tokens are nobody's to keep (RFC 6749 section 5.1).
-pub(super) fn no_store() -> [(header::HeaderName, HeaderValue); 1] {
-    [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]
+/// Only what a caller could guess at counts against its address: what is signed cannot be.
+async fn not_verified(
+    service: &Service,
+    caller: &Caller,
+    oidc: &dyn IdentityProvider,
+    error: &OidcError,
+) -> OauthError {
+    if !error.is_about_token() {
+        tracing::warn!(%error, "cannot check a token of the OIDC provider");
+        return OauthError::unavailable("the OIDC provider cannot be reached", oidc.retry_after())
+            .with_code(error.code());
+    }
+    service.auditor.refused(
+        AuditEvent::Denied,
+        "authentication_failed",
+        caller,
+        error.code(),
+    );
+    if error.is_unknown_token() {
+        service.attempt_failed(caller, unix_now()).await;
+    }
+    OauthError::unauthorized("invalid_token", error.to_string()).with_code(error.code())
 }
 
 fn request(body: &[u8]) -> Result<UserTokenRequest, OauthError> {
@@ -130,6 +157,10 @@ fn request(body: &[u8]) -> Result<UserTokenRequest, OauthError> {
             Scope::List(list) => list,
             Scope::Text(text) => text.split_ascii_whitespace().map(str::to_owned).collect(),
         }),
-        target: body.target_service.filter(|target| !target.is_empty()),
+        targets: body
+            .target_service
+            .into_iter()
+            .filter(|target| !target.is_empty())
+            .collect(),
     })
 }

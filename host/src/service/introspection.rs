@@ -1,23 +1,21 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
-use tokensmith_engine::claims::Claims;
 use tokensmith_engine::verify::VerifyError;
 
 use super::Service;
-use super::audit::Caller;
+use super::caller::Caller;
 use super::credentials::bearer;
 use super::form::Form;
-use super::identity_exchange::no_store;
+
 use super::oauth_error::OauthError;
-use super::observe::RequestId;
+use super::token::no_store;
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
 use crate::store::OpaqueDigest;
@@ -42,19 +40,12 @@ const TOLD: [&str; 10] = [
 /// `POST /oauth/introspect` (RFC 7662): whether a token is active, and what it says.
 pub(super) async fn introspect(
     State(service): State<Arc<Service>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Extension(request): Extension<RequestId>,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, OauthError> {
     let now = unix_now();
-    let caller = Caller {
-        peer: peer.ip(),
-        request,
-    };
-    if let Some(seconds) = service.limiter.wait(caller.peer, now) {
-        return Err(OauthError::too_many_requests(seconds));
-    }
+    service.admit(&caller, now).await?;
     authorize(&service, &caller, &headers, now).await?;
     let form = Form::read(&headers, body)?;
     let token = form.required("token")?;
@@ -81,25 +72,27 @@ async fn authorize(
             .auditor
             .refused(AuditEvent::Denied, "introspection_refused", caller, code);
     };
-    let refused = |code: &'static str, is_guess: bool| {
+    let refused = |code: &'static str| {
         denied(code);
-        // A token of ours that has ended was not guessed.
-        if is_guess {
-            service.limiter.failed(caller.peer, now);
-        }
         OauthError::unauthorized("invalid_token", "the caller's access token is not valid")
             .with_code(code)
     };
-    let claims = service
-        .own_tokens
-        .verify(token, now)
-        .map_err(|error| refused(error.code(), !matches!(error, VerifyError::Claim(_))))?;
-    if !is_active(service, &claims, now).await? {
-        return Err(refused("token_inactive", false));
+    let claims = match service.own_tokens.verify(token, now) {
+        Ok(claims) => claims,
+        Err(error) => {
+            // A token of ours that has ended was not guessed.
+            if !matches!(error, VerifyError::Claim(_)) {
+                service.attempt_failed(caller, now).await;
+            }
+            return Err(refused(error.code()));
+        }
+    };
+    if !service.is_active(&claims, now).await? {
+        return Err(refused("token_inactive"));
     }
     // A bound token that comes alone is not shown to be the caller's (RFC 7800 section 3).
-    if claims.all().contains_key("cnf") {
-        return Err(refused("token_bound", false));
+    if !caller.shows(&claims) {
+        return Err(refused("token_bound"));
     }
     if !claims.scopes().any(|scope| SCOPES.contains(&scope)) {
         denied("insufficient_scope");
@@ -110,21 +103,6 @@ async fn authorize(
     Ok(())
 }
 
-async fn is_active(service: &Service, claims: &Claims, now: i64) -> Result<bool, OauthError> {
-    // Verification has leeway for other machines' clocks; what has ended by this one has ended.
-    let ended = |end: Option<i64>| end.is_some_and(|end| end <= now);
-    if ended(claims.exp()) || ended(claims.session_exp()) {
-        return Ok(false);
-    }
-    // Without `jti` it could not be revoked, and none is issued so.
-    let Some(jti) = claims.string("jti") else {
-        return Ok(false);
-    };
-    let _timer = service.metrics.store_timer("introspect");
-    let session_id = claims.string("session_id").unwrap_or_default();
-    Ok(!service.store.is_revoked(jti, session_id).await?)
-}
-
 async fn access_token(
     service: &Service,
     token: &str,
@@ -133,7 +111,7 @@ async fn access_token(
     let Ok(claims) = service.own_tokens.verify(token, now) else {
         return Ok(None);
     };
-    if !is_active(service, &claims, now).await? {
+    if !service.is_active(&claims, now).await? {
         return Ok(None);
     }
     let mut told = Map::new();

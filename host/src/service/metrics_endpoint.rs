@@ -13,6 +13,7 @@ pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
     service.metrics.write(&mut exposition);
     oidc(&service, &mut exposition);
     policy(&service, &mut exposition);
+    ext_authz(&service, &mut exposition);
     keys(&service, &mut exposition);
     exposition.family("tokensmith_build_info", "gauge", "The running version.");
     exposition.sample(
@@ -37,12 +38,21 @@ fn oidc(service: &Service, exposition: &mut Exposition) {
         "counter",
         "Fetches of the OIDC provider's keys, by outcome.",
     );
-    let (good, failed) = service
-        .oidc
-        .as_ref()
-        .map_or((0, 0), |oidc| (oidc.fetches(), oidc.failed_fetches()));
-    exposition.sample(name, &[("outcome", "ok")], good);
-    exposition.sample(name, &[("outcome", "failed")], failed);
+    let metrics = service.oidc.metrics();
+    exposition.sample(name, &[("outcome", "ok")], metrics.fetches);
+    exposition.sample(name, &[("outcome", "failed")], metrics.failed_fetches);
+    let name = "tokensmith_oidc_introspections_total";
+    exposition.family(
+        name,
+        "counter",
+        "Opaque tokens the OIDC provider was asked about, by outcome.",
+    );
+    exposition.sample(name, &[("outcome", "ok")], metrics.introspections);
+    exposition.sample(
+        name,
+        &[("outcome", "failed")],
+        metrics.failed_introspections,
+    );
 }
 
 fn policy(service: &Service, exposition: &mut Exposition) {
@@ -101,6 +111,40 @@ fn keys(service: &Service, exposition: &mut Exposition) {
             ("signs", signs),
         ];
         exposition.sample(name, &labels, 1);
+    }
+}
+
+fn ext_authz(service: &Service, exposition: &mut Exposition) {
+    let Some(authorization) = &service.ext_authz else {
+        return;
+    };
+    let counts = authorization.metrics().counts();
+    let name = "tokensmith_ext_authz_decisions_total";
+    exposition.family(
+        name,
+        "counter",
+        "Decisions of external authorization, by outcome.",
+    );
+    for (outcome, count) in counts.decisions {
+        exposition.sample(name, &[("outcome", outcome)], count);
+    }
+    for (name, help, good, failed) in [
+        (
+            "tokensmith_ext_authz_fetches_total",
+            "Fetches of issuers' keys, by outcome.",
+            counts.fetches,
+            counts.failed_fetches,
+        ),
+        (
+            "tokensmith_ext_authz_loads_total",
+            "Configurations of external authorization loaded, by outcome.",
+            counts.loads,
+            counts.failed_loads,
+        ),
+    ] {
+        exposition.family(name, "counter", help);
+        exposition.sample(name, &[("outcome", "ok")], good);
+        exposition.sample(name, &[("outcome", "failed")], failed);
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod attempt_limiter;
 mod audit;
+mod caller;
+mod clients;
 mod credentials;
 mod form;
 mod identity_exchange;
@@ -10,46 +12,55 @@ mod metrics;
 mod metrics_endpoint;
 mod oauth_error;
 mod observe;
+mod oidc_admin;
+mod openapi;
 mod own_tokens;
+mod policy_bundle;
 mod public_documents;
 mod revocation;
 mod router;
 mod settings;
 mod signing;
-mod token_endpoint;
+mod token;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
-use tokensmith_engine::exchange::{Issuance, UserTokenRules};
-use tokio::net::TcpListener;
+use tokensmith_engine::exchange::{
+    ExchangeError, ExchangePolicy, ExchangePolicyError, Issuance, RegistrationError,
+    ServiceIdentity, UserTokenRules, as_at_jwt, service_claims, session_claims,
+};
+use tokio::sync::watch;
 
 use crate::audit::{AuditError, AuditLog};
 use crate::clock::unix_now;
-use crate::config_file::{ConfigFile, ConfigFileError};
+use crate::ext_authz::{Authorization, ExtAuthz, ExtAuthzError, ExtAuthzSettings};
 use crate::key_set::KeySetError;
-use crate::oidc::{OidcError, OidcProvider};
+use crate::listener::{self, Bound, ListenAddress, ListenError, TlsError, TlsKeeper};
+use crate::oidc::{OidcError, ProviderHandle, follow_store};
 use crate::policy_files::{PolicyLoadError, PolicyPaths};
 use crate::policy_reload::{DEFAULT_INTERVAL, PolicyHandle, PolicyOrigin};
 use crate::random;
 use crate::signing_key::SigningKeyError;
-use crate::store::{Store, StoreError};
+use crate::store::{Family, FamilyOrigin, Store, StoreError};
 
 use attempt_limiter::AttemptLimiter;
 use audit::Auditor;
+use clients::Clients;
 use metrics::Metrics;
 use oauth_error::OauthError;
 use own_tokens::OwnTokens;
+use policy_bundle::PolicyBundles;
 use public_documents::PublicDocument;
 use signing::ServiceKeys;
 
-pub use settings::Settings;
+pub use clients::ClientsError;
+pub use settings::{
+    AccessTokenType, AdminListen, ExtAuthzPlace, Origin, Settings, ShownSetting, ShownValue,
+};
 
-/// Life of an access token in seconds.
-const TOKEN_LIFETIME: i64 = 3600;
 /// How long what has ended stays in the store, in seconds, for whoever looks into an incident.
 const KEEP_ENDED: i64 = 7 * 24 * 3600;
 
@@ -59,9 +70,6 @@ pub enum ServiceError {
     /// The settings do not fit together.
     #[error("{0}")]
     Settings(String),
-    /// The configuration file.
-    #[error(transparent)]
-    ConfigFile(#[from] ConfigFileError),
     /// The policy.
     #[error(transparent)]
     Policy(#[from] PolicyLoadError),
@@ -77,20 +85,27 @@ pub enum ServiceError {
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The registered clients.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
+    /// The services that have certificates.
+    #[error("`service_identities`: {0}")]
+    ServiceIdentities(RegistrationError),
+    /// The rules of token exchange.
+    #[error("`exchange`: {0}")]
+    ExchangePolicy(#[from] ExchangePolicyError),
     /// The OpenID provider's settings.
     #[error(transparent)]
     Oidc(#[from] OidcError),
-    /// The address cannot be listened on.
-    #[error("cannot listen on `{address}`: {error}")]
-    Listen {
-        /// As configured.
-        address: SocketAddr,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// Serving ended.
-    #[error("cannot serve: {0}")]
-    Serve(std::io::Error),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// External authorization.
+    #[error(transparent)]
+    ExtAuthz(#[from] ExtAuthzError),
+    /// The certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Everything the handlers share. Immutable but for the store, the provider's keys and the
@@ -100,20 +115,29 @@ struct Service {
     keys: Arc<ServiceKeys>,
     own_tokens: OwnTokens,
     metadata: PublicDocument,
+    openapi: PublicDocument,
     policy: Arc<PolicyHandle>,
     rules: UserTokenRules,
-    oidc: Option<Arc<OidcProvider>>,
+    oidc: Arc<ProviderHandle>,
+    clients: Clients,
+    service_identities: Vec<ServiceIdentity>,
+    exchange_policy: ExchangePolicy,
     store: Store,
     limiter: AttemptLimiter,
     metrics: Metrics,
     auditor: Auditor,
+    policy_bundles: PolicyBundles,
+    ext_authz: Option<Arc<Authorization>>,
     /// Unix time in seconds.
     started_at: i64,
 }
 
 /// A service that is listening.
 pub struct Listening {
-    listener: TcpListener,
+    public: Bound,
+    admin: Option<Bound>,
+    tls: Option<Arc<TlsKeeper>>,
+    ext_authz: Option<ExtAuthz>,
     service: Arc<Service>,
 }
 
@@ -130,17 +154,20 @@ impl Listening {
                 ..PolicyPaths::default()
             }),
         })?;
-        let config = match &settings.config {
-            Some(path) => ConfigFile::read(path)?,
-            None => ConfigFile::default(),
-        };
-        let oidc = match &settings.oidc {
-            Some(oidc) => Some(Arc::new(OidcProvider::new(oidc.clone())?)),
-            None => None,
-        };
+        let config = settings.config.clone();
+        let clients = Clients::new(config.clients.clone())?;
+        let service_identities = config.service_identities.clone();
+        ServiceIdentity::check_all(&service_identities).map_err(ServiceError::ServiceIdentities)?;
+        let exchange_policy = ExchangePolicy::new(config.exchange.clone())?;
+        let oidc = ProviderHandle::new(settings.oidc.clone(), settings.oidc_options.clone())?;
+        let oidc = Arc::new(oidc);
         let keys = match &settings.key_file {
             Some(path) => ServiceKeys::of_file(path)?,
             None => ServiceKeys::of_folder(&settings.key_dir, settings.rotate_every)?,
+        };
+        let tls = match &settings.tls {
+            Some(files) => Some(Arc::new(TlsKeeper::load(files.clone())?)),
+            None => None,
         };
         let audit_log = settings
             .audit_log
@@ -148,74 +175,142 @@ impl Listening {
             .map(AuditLog::open)
             .transpose()?;
         let store = Store::open(&settings.store).await?;
-        let listener =
-            TcpListener::bind(settings.listen)
-                .await
-                .map_err(|error| ServiceError::Listen {
-                    address: settings.listen,
-                    error,
-                })?;
+        // What was configured while a service ran comes before the settings.
+        oidc.follow(&store).await?;
+        let public = listener::bind(&ListenAddress::Tcp(settings.listen)).await?;
+        let admin = match &settings.admin_listen {
+            Some(address) => Some(listener::bind(address).await?),
+            None => None,
+        };
+        let ext_authz = match &settings.ext_authz {
+            Some(place) => {
+                let own = ExtAuthzSettings {
+                    listen: place.listen.clone(),
+                    config: place.config.clone(),
+                    limits: settings.limits,
+                };
+                Some(ExtAuthz::start(&own).await?)
+            }
+            None => None,
+        };
         let service = Service {
             own_tokens: OwnTokens::new(
                 &settings.issuer,
                 keys.current().published.iter().map(|key| key.jwk()),
             ),
             metadata: public_documents::metadata(&settings.issuer),
+            openapi: openapi::document(&settings.issuer),
             rules: config.into_rules(settings.audiences.clone()),
             keys: Arc::new(keys),
             policy: Arc::new(policy),
             oidc,
+            clients,
+            service_identities,
+            exchange_policy,
+            policy_bundles: PolicyBundles::new(policy_bundle::DEFAULT_LIFETIME),
+            ext_authz: ext_authz.as_ref().map(ExtAuthz::authorization),
+            auditor: Auditor::new(audit_log, &store).await,
             store,
             limiter: AttemptLimiter::default(),
             metrics: Metrics::default(),
-            auditor: Auditor::new(audit_log),
             started_at: unix_now(),
             settings,
         };
         Ok(Self {
-            listener,
+            public,
+            admin,
+            tls,
+            ext_authz,
             service: Arc::new(service),
         })
     }
 
-    /// The address listened on, with the port that the system chose if it was to choose one.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// The URL of the public endpoints at the address listened on, with the port that the system
+    /// chose if it was to choose one.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.public.address())
+    }
+
+    /// The address of the admin endpoints.
+    pub fn admin_address(&self) -> Option<&ListenAddress> {
+        self.admin.as_ref().map(Bound::address)
     }
 
     /// Serves until `shutdown`, then ends what is running.
-    ///
-    /// # Errors
-    /// [`ServiceError::Serve`].
-    pub async fn serve(
-        self,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), ServiceError> {
-        let store = self.service.store.clone();
-        let purging = tokio::spawn(purge_hourly(store.clone()));
-        let watching = Arc::clone(&self.service.policy).watch(DEFAULT_INTERVAL);
-        let service = Arc::clone(&self.service);
-        let following = Arc::clone(&self.service.keys).watch(move |keys| {
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) {
+        let Self {
+            public,
+            admin,
+            tls,
+            ext_authz,
+            service,
+        } = self;
+        let mut tasks = vec![
+            tokio::spawn(purge_hourly(service.store.clone())),
+            Arc::clone(&service.policy).watch(DEFAULT_INTERVAL),
+            follow_store(Arc::clone(&service.oidc), service.store.clone()),
+        ];
+        let own_tokens = Arc::clone(&service);
+        tasks.push(Arc::clone(&service.keys).watch(move |keys| {
             let published = keys.published.iter().map(|key| key.jwk());
-            service.own_tokens.set_keys(published);
-        });
-        let router =
-            router::router(self.service).into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(self.listener, router)
-            .with_graceful_shutdown(shutdown)
-            .await;
-        purging.abort();
-        watching.abort();
-        following.abort();
-        store.close().await;
-        served.map_err(ServiceError::Serve)
+            own_tokens.own_tokens.set_keys(published);
+        }));
+        tasks.extend(tls.clone().map(TlsKeeper::watch));
+        let limits = service.settings.limits;
+        let trusted = service.settings.trusted_proxies.clone();
+        let (stop, stopped) = watch::channel(());
+        let ended = |mut stopped: watch::Receiver<()>| async move {
+            drop(stopped.changed().await);
+        };
+        let admin_router = router::admin(Arc::clone(&service));
+        let public = public.serve(
+            router::public(Arc::clone(&service)),
+            tls,
+            limits,
+            trusted,
+            ended(stopped.clone()),
+        );
+        let ext_authz_ended = ended(stopped.clone());
+        let admin = async {
+            if let Some(admin) = admin {
+                let ended = ended(stopped);
+                admin
+                    .serve(admin_router, None, limits, Vec::new(), ended)
+                    .await;
+            }
+        };
+        let ext_authz = async {
+            if let Some(ext_authz) = ext_authz {
+                ext_authz.serve(ext_authz_ended).await;
+            }
+        };
+        let stopping = async {
+            shutdown.await;
+            drop(stop);
+        };
+        tokio::join!(public, admin, ext_authz, stopping);
+        for task in tasks {
+            task.abort();
+        }
+        service.store.close().await;
     }
 }
 
 impl Service {
+    /// What the service supplies for a token.
+    fn issuance<'a>(&'a self, jti: &'a str, nonce: &'a str) -> Issuance<'a> {
+        Issuance {
+            issuer: &self.settings.issuer,
+            cluster_id: &self.settings.cluster_id,
+            openchami_id: &self.settings.openchami_id,
+            now: unix_now(),
+            lifetime: self.settings.token_lifetime,
+            jti,
+            nonce,
+        }
+    }
+
     /// Mints a token from claims that are made with fresh random values.
     fn mint<E: Into<OauthError>>(
         &self,
@@ -225,23 +320,40 @@ impl Service {
             random::identifier().map_err(OauthError::internal)?,
             random::opaque_token().map_err(OauthError::internal)?,
         );
-        let claims = claims(&Issuance {
-            issuer: &self.settings.issuer,
-            cluster_id: &self.settings.cluster_id,
-            openchami_id: &self.settings.openchami_id,
-            now: unix_now(),
-            lifetime: TOKEN_LIFETIME,
-            jti: &jti,
-            nonce: &nonce,
-        })
-        .map_err(Into::into)?;
+        let claims = claims(&self.issuance(&jti, &nonce)).map_err(Into::into)?;
         let keys = self.keys.current();
         let key = &keys.signing;
-        let token = key.sign(&claims).map_err(OauthError::internal)?;
+        let claims = match self.settings.access_token_type {
+            AccessTokenType::Jwt => claims,
+            AccessTokenType::AtJwt => {
+                let sub = claims.get("sub").and_then(Value::as_str);
+                let sub = sub.unwrap_or_default().to_owned();
+                as_at_jwt(claims, &sub)
+            }
+        };
+        let typ = self.settings.access_token_type.name();
+        let token = key.sign_as(typ, &claims).map_err(OauthError::internal)?;
         Ok(Minted {
             token,
             claims,
             kid: key.jwk().thumbprint(),
+        })
+    }
+}
+
+impl Service {
+    /// Mints an access token of a refresh family.
+    fn mint_for_family(&self, family: &Family) -> Result<Minted, OauthError> {
+        self.mint(|issuance| {
+            Ok::<_, ExchangeError>(match family.origin {
+                FamilyOrigin::Bootstrap => service_claims(&family.grant, &family.id, issuance),
+                FamilyOrigin::Session => session_claims(
+                    &family.grant,
+                    &family.id,
+                    family.confirmation.as_deref(),
+                    issuance,
+                ),
+            })
         })
     }
 }

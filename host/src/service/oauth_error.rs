@@ -58,6 +58,41 @@ impl OauthError {
         }
     }
 
+    /// 401 `invalid_client` (RFC 6749 section 5.2).
+    pub(super) fn invalid_client(description: impl Into<String>, code: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", description).with_code(code)
+    }
+
+    /// What the token endpoint answers to an exchange that is refused (RFC 8693 section 2.2.2).
+    pub(super) fn refused_exchange(error: &ExchangeError) -> Self {
+        let name = error.oauth_error();
+        let status = match name {
+            "invalid_client" => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, name, error.to_string()).with_code(error.code())
+    }
+
+    /// The same error as the token endpoint answers it: there a bad token is a parameter of the
+    /// request, not what authenticates the caller (RFC 8693 section 2.2.2).
+    pub(super) fn about_subject_token(self) -> Self {
+        if self.status != StatusCode::UNAUTHORIZED {
+            return self;
+        }
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            error: "invalid_request",
+            challenge: false,
+            ..self
+        }
+    }
+
+    /// With another description.
+    pub(super) fn described(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
+        self
+    }
+
     /// 403 with a challenge (RFC 6750 section 3.1).
     pub(super) fn insufficient_scope(description: impl Into<String>) -> Self {
         Self {
@@ -117,8 +152,12 @@ impl From<StoreError> for OauthError {
         match error {
             StoreError::Refused(_) => Self::invalid_grant(),
             other => {
-                tracing::error!(error = %other, "store failed");
-                Self::unavailable("the store does not answer", 1)
+                tracing::error!(code = other.code(), error = %other, "store failed");
+                let description = match other {
+                    StoreError::Full(_) => "the store has no room left",
+                    _ => "the store does not answer",
+                };
+                Self::unavailable(description, 1).with_code(other.code())
             }
         }
     }
@@ -134,13 +173,14 @@ impl From<ExchangeError> for OauthError {
             ExchangeError::Target(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid_target", description)
             }
-            ExchangeError::Claim(_) | ExchangeError::SessionEnded => {
-                Self::unauthorized("invalid_token", description)
-            }
+            ExchangeError::Claim(_)
+            | ExchangeError::TokenClaim { .. }
+            | ExchangeError::SessionEnded => Self::unauthorized("invalid_token", description),
             // RFC 9470 section 3.
             ExchangeError::Factors(_) => {
                 Self::unauthorized("insufficient_user_authentication", description)
             }
+            other => return Self::refused_exchange(&other),
         }
         .with_code(code)
     }

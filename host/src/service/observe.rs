@@ -10,17 +10,21 @@ use super::Service;
 use crate::random;
 
 /// The paths that [`super::router`] serves: labels of metrics, so nothing a caller made up.
-const ROUTES: [&str; 10] = [
+const ROUTES: [&str; 14] = [
     "/health",
     "/ready",
     "/metrics",
+    "/openapi.json",
     "/.well-known/jwks.json",
     "/.well-known/oauth-authorization-server",
+    "/policy/bundle",
     "/oauth/exchange",
     "/oauth/token",
     "/token",
     "/oauth/revoke",
     "/oauth/introspect",
+    "/service-identity/session",
+    "/admin/oidc/config",
 ];
 
 const REQUEST_ID: &str = "x-request-id";

@@ -6,6 +6,9 @@ use tokensmith_engine::jose::{Jwk, JwkSet, Jws, Limits};
 use tokensmith_engine::verify::aws_lc::AwsLc;
 use tokensmith_engine::verify::{KeyRing, VerifyError, verify_jws};
 
+use super::Service;
+use super::oauth_error::OauthError;
+
 /// Verifies the access tokens that this service issued, for whichever audience.
 #[derive(Debug)]
 pub(super) struct OwnTokens {
@@ -56,5 +59,26 @@ impl OwnTokens {
         let rules = ClaimRules::tokensmith(self.issuer.as_str(), claims.audiences());
         rules.check(&claims, now)?;
         Ok(claims)
+    }
+}
+
+impl Service {
+    /// Whether a token of this service, which was verified, has neither ended nor been revoked.
+    ///
+    /// # Errors
+    /// 503 when the store does not answer.
+    pub(super) async fn is_active(&self, claims: &Claims, now: i64) -> Result<bool, OauthError> {
+        // Verification has leeway for other machines' clocks; what has ended by this one has.
+        let ended = |end: Option<i64>| end.is_some_and(|end| end <= now);
+        if ended(claims.exp()) || ended(claims.session_exp()) {
+            return Ok(false);
+        }
+        // Without `jti` it could not be revoked, and none is issued so.
+        let Some(jti) = claims.string("jti") else {
+            return Ok(false);
+        };
+        let _timer = self.metrics.store_timer("introspect");
+        let session_id = claims.string("session_id").unwrap_or_default();
+        Ok(!self.store.is_revoked(jti, session_id).await?)
     }
 }

@@ -2,8 +2,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokensmith_engine::jose::encode_base64url;
+use tokensmith_engine::jose::{Algorithm, encode_base64url};
 
+use super::token::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE};
 use crate::signing_key::SigningKey;
 
 /// Seconds for which a published document may be kept.
@@ -31,8 +32,14 @@ pub(super) fn metadata(issuer: &str) -> PublicDocument {
         "revocation_endpoint": format!("{base}/oauth/revoke"),
         "introspection_endpoint": format!("{base}/oauth/introspect"),
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
-        "grant_types_supported": [super::token_endpoint::TOKEN_EXCHANGE, "refresh_token"],
-        "token_endpoint_auth_methods_supported": ["none"],
+        "grant_types_supported": [TOKEN_EXCHANGE, REFRESH_TOKEN, CLIENT_CREDENTIALS],
+        "token_endpoint_auth_methods_supported": [
+            "none",
+            "private_key_jwt",
+            "tls_client_auth",
+        ],
+        "token_endpoint_auth_signing_alg_values_supported": Algorithm::ALL.map(Algorithm::name),
+        "tls_client_certificate_bound_access_tokens": true,
         "revocation_endpoint_auth_methods_supported": ["none"],
         // RFC 8414 section 2 takes access token types here too.
         "introspection_endpoint_auth_methods_supported": ["Bearer"],
@@ -41,7 +48,7 @@ pub(super) fn metadata(issuer: &str) -> PublicDocument {
 }
 
 impl PublicDocument {
-    fn new(value: &Value) -> Self {
+    pub(super) fn new(value: &Value) -> Self {
         let body = value.to_string();
         let etag = format!("\"{}\"", encode_base64url(Sha256::digest(&body)));
         Self { body, etag }
@@ -49,14 +56,7 @@ impl PublicDocument {
 
     /// The document, or 304 when the caller has it (RFC 9110 section 13.1.2).
     pub(super) fn answer(&self, request: &HeaderMap) -> Response {
-        let known = request
-            .get_all(header::IF_NONE_MATCH)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(|tag| tag.trim().trim_start_matches("W/"))
-            .any(|tag| tag == "*" || tag == self.etag);
-        let mut response = if known {
+        let mut response = if is_known(request, &self.etag) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
             let json = [(header::CONTENT_TYPE, "application/json")];
@@ -73,4 +73,15 @@ impl PublicDocument {
         }
         response
     }
+}
+
+/// Whether the caller has the representation `etag`, compared weakly (RFC 9110 section 13.1.2).
+pub(super) fn is_known(request: &HeaderMap, etag: &str) -> bool {
+    request
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == "*" || tag == etag)
 }

@@ -1,20 +1,17 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokensmith_engine::verify::VerifyError;
 
 use super::Service;
-use super::audit::Caller;
+use super::caller::Caller;
 use super::form::Form;
-use super::identity_exchange::no_store;
 use super::oauth_error::OauthError;
-use super::observe::RequestId;
+use super::token::no_store;
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
 use crate::store::{OpaqueDigest, Refusal};
@@ -33,21 +30,14 @@ enum Presented {
 /// `token_type_hint` is not looked at: the two kinds of tokens cannot be taken for each other.
 pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Extension(request): Extension<RequestId>,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, OauthError> {
     let form = Form::read(&headers, body)?;
     let token = form.required("token")?;
     let now = unix_now();
-    let caller = Caller {
-        peer: peer.ip(),
-        request,
-    };
-    if let Some(seconds) = service.limiter.wait(caller.peer, now) {
-        return Err(OauthError::too_many_requests(seconds));
-    }
+    service.admit(&caller, now).await?;
     let presented = if token.contains('.') {
         access_token(&service, &caller, token, now).await?
     } else {
@@ -58,7 +48,7 @@ pub(super) async fn revoke(
         service
             .auditor
             .refused(AuditEvent::Denied, "revocation_refused", &caller, code);
-        service.limiter.failed(caller.peer, now);
+        service.attempt_failed(&caller, now).await;
     }
     Ok((no_store(), StatusCode::OK).into_response())
 }

@@ -11,25 +11,48 @@ use serde_json::json;
 use super::oauth_error::OauthError;
 use super::observe::observe;
 use super::{
-    Service, identity_exchange, introspection, metrics_endpoint, revocation, token_endpoint,
+    Service, identity_exchange, introspection, metrics_endpoint, oidc_admin, policy_bundle,
+    revocation, token,
 };
 
 /// No request of these endpoints needs more.
 const MAX_BODY: usize = 64 * 1024;
 
 /// The public endpoints. A new one is to be in [`super::observe`] too.
-pub(super) fn router(service: Arc<Service>) -> Router {
-    Router::new()
+pub(super) fn public(service: Arc<Service>) -> Router {
+    let router = Router::new()
+        .route("/openapi.json", get(openapi))
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics_endpoint::metrics))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/.well-known/oauth-authorization-server", get(metadata))
+        .route("/policy/bundle", get(policy_bundle::policy_bundle))
         .route("/oauth/exchange", post(identity_exchange::exchange))
-        .route("/oauth/token", post(token_endpoint::token))
-        .route("/token", post(token_endpoint::token))
+        .route("/oauth/token", post(token::token))
+        .route("/token", post(token::token))
         .route("/oauth/revoke", post(revocation::revoke))
         .route("/oauth/introspect", post(introspection::introspect))
+        .route("/service-identity/session", post(token::session));
+    finished(router, service)
+}
+
+/// The endpoints for whoever administers this machine. They are served on a listener of their
+/// own, and no header of a request makes it one of theirs.
+pub(super) fn admin(service: Arc<Service>) -> Router {
+    let router = Router::new()
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics_endpoint::metrics))
+        .route(
+            "/admin/oidc/config",
+            get(oidc_admin::show).post(oidc_admin::configure),
+        );
+    finished(router, service)
+}
+
+fn finished(router: Router<Arc<Service>>, service: Arc<Service>) -> Router {
+    router
         .method_not_allowed_fallback(async || {
             OauthError::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -52,6 +75,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
 /// The process runs; says what it was started with.
 async fn health(State(service): State<Arc<Service>>) -> Response {
     let settings = &service.settings;
+    let oidc = service.oidc.describe();
     Json(json!({
         "status": "healthy",
         "service": "tokensmith",
@@ -59,8 +83,9 @@ async fn health(State(service): State<Arc<Service>>) -> Response {
         "issuer": settings.issuer,
         "cluster_id": settings.cluster_id,
         "openchami_id": settings.openchami_id,
-        "oidc_issuer": service.oidc.as_ref().map_or("", |oidc| oidc.issuer()),
-        "service_identity_ca_configured": false,
+        "oidc_issuer": oidc.as_ref().map_or("", |own| own.client.issuer.as_str()),
+        "oidc_origin": oidc.as_ref().map_or("", |own| own.origin.name()),
+        "service_identity_ca_configured": settings.takes_client_certificates(),
         "policy_version": service.policy.version(),
     }))
     .into_response()
@@ -77,6 +102,10 @@ async fn ready(State(service): State<Arc<Service>>) -> Response {
 
 async fn jwks(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
     service.keys.current().jwks.answer(&headers)
+}
+
+async fn openapi(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    service.openapi.answer(&headers)
 }
 
 async fn metadata(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {

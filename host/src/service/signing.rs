@@ -3,11 +3,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::public_documents::{self, PublicDocument};
 use crate::clock::unix_now;
+use crate::hangup::Hangups;
 use crate::key_set::{KeyFolder, KeySetError, LoadedKeys};
 use crate::signing_key::{KeyKind, SigningKey, SigningKeyError};
 
@@ -112,14 +112,8 @@ impl ServiceKeys {
         self: Arc<Self>,
         changed: impl Fn(&ActiveKeys) + Send + Sync + 'static,
     ) -> JoinHandle<()> {
-        let hangup = match signal(SignalKind::hangup()) {
-            Ok(hangup) => Some(hangup),
-            Err(error) => {
-                tracing::warn!(%error, "cannot listen for SIGHUP");
-                None
-            }
-        };
-        tokio::spawn(watching(self, Arc::new(changed), hangup))
+        let hangups = Hangups::listen();
+        tokio::spawn(watching(self, Arc::new(changed), hangups))
     }
 
     /// Makes a key if it is time to, reads the manifest, and puts in use what it says. What
@@ -232,7 +226,7 @@ impl State {
 async fn watching<F: Fn(&ActiveKeys) + Send + Sync + 'static>(
     keys: Arc<ServiceKeys>,
     changed: Arc<F>,
-    mut hangup: Option<Signal>,
+    mut hangups: Hangups,
 ) {
     loop {
         let Some(followed) = &keys.folder else {
@@ -241,7 +235,7 @@ async fn watching<F: Fn(&ActiveKeys) + Send + Sync + 'static>(
         let pause = followed.pause();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = next(&mut hangup) => {}
+            () = hangups.next() => {}
         }
         let (own, changed) = (Arc::clone(&keys), Arc::clone(&changed));
         let done = tokio::task::spawn_blocking(move || {
@@ -253,14 +247,4 @@ async fn watching<F: Fn(&ActiveKeys) + Send + Sync + 'static>(
             tracing::error!(%error, "reading the signing keys ended, the former ones stay in use");
         }
     }
-}
-
-/// Ends with the next signal, never where there are none.
-async fn next(hangup: &mut Option<Signal>) {
-    if let Some(hangup) = hangup
-        && hangup.recv().await.is_some()
-    {
-        return;
-    }
-    std::future::pending().await
 }

@@ -1,6 +1,7 @@
 //! One writer for a database that allows one: what waits while the disk is written is written with
 //! the next turn of the disk, all of it at once. Callers hear of success only after that.
 
+use std::fmt;
 use std::sync::Arc;
 
 use sqlx::AnyConnection;
@@ -11,14 +12,15 @@ use tokio::task::JoinHandle;
 use super::StoreError;
 
 /// The writing connection and what it has not committed yet.
-#[derive(Debug)]
 pub(super) struct Batch {
     writer: Arc<Mutex<Writer>>,
     changed: Arc<Notify>,
     committing: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Debug)]
+/// What has to be on the disk before a commit, such as the lines of a log about it.
+pub(super) type BeforeCommit = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
 struct Writer {
     connection: Option<AnyConnection>,
     /// A transaction was begun.
@@ -27,6 +29,7 @@ struct Writer {
     in_turn: bool,
     /// Who waits for the commit.
     waiting: Vec<oneshot::Sender<Result<(), Lost>>>,
+    before_commit: Option<BeforeCommit>,
 }
 
 /// Why nothing of a batch was kept.
@@ -42,6 +45,12 @@ pub(super) struct Turn {
     changed: Arc<Notify>,
 }
 
+impl fmt::Debug for Batch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Batch").finish_non_exhaustive()
+    }
+}
+
 impl Batch {
     /// Takes over a connection.
     pub(super) fn start(connection: AnyConnection) -> Arc<Self> {
@@ -50,6 +59,7 @@ impl Batch {
             open: false,
             in_turn: false,
             waiting: Vec::new(),
+            before_commit: None,
         }));
         let changed = Arc::new(Notify::new());
         let task = tokio::spawn(commit_what_comes(Arc::clone(&writer), Arc::clone(&changed)));
@@ -68,6 +78,11 @@ impl Batch {
         };
         turn.writer.begin_turn().await?;
         Ok(turn)
+    }
+
+    /// Has `work` done before each commit, by a thread that may wait for a disk.
+    pub(super) async fn before_commit(&self, work: BeforeCommit) {
+        self.writer.lock().await.before_commit = Some(work);
     }
 
     /// Commits what is open and closes the connection.
@@ -165,7 +180,10 @@ impl Writer {
         self.in_turn = false;
         self.answer(&Err(Lost {
             full: matches!(error, StoreError::Full(_)),
-            reason: error.to_string(),
+            reason: match error {
+                StoreError::Full(reason) | StoreError::NotWritten(reason) => reason.clone(),
+                other => other.to_string(),
+            },
         }));
     }
 
@@ -174,12 +192,27 @@ impl Writer {
         if !self.open {
             return;
         }
-        match self.run("COMMIT").await {
+        let committed = match self.prepare().await {
+            Ok(()) => self.run("COMMIT").await,
+            Err(reason) => Err(StoreError::NotWritten(reason)),
+        };
+        match committed {
             Ok(()) => {
                 self.open = false;
                 self.answer(&Ok(()));
             }
             Err(error) => self.abandon(&error).await,
+        }
+    }
+
+    async fn prepare(&mut self) -> Result<(), String> {
+        match &self.before_commit {
+            Some(work) if !self.waiting.is_empty() => {
+                let work = Arc::clone(work);
+                let done = tokio::task::spawn_blocking(move || work()).await;
+                done.unwrap_or_else(|error| Err(error.to_string()))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -20,7 +20,7 @@ pub struct NewBootstrapToken {
     pub refresh_ttl: i64,
 }
 
-type Row = (String, String, String, String, i64);
+type Row = (String, String, String, String, i64, i64, Option<i64>);
 
 impl Store {
     /// Stores a bootstrap token.
@@ -50,48 +50,97 @@ impl Store {
 
     /// Redeems a bootstrap token, once among all that try, and starts a refresh family.
     ///
-    /// `mint` makes the answer; when it fails the token is not redeemed. Answers with what it
-    /// made and the life of a refresh token in seconds.
+    /// `mint` makes the answer, before the store is changed and beside other callers; `record`
+    /// is told of it when it is certain that the token is this caller's. When either fails the
+    /// token is not redeemed. Answers with what `mint` made and the life of a refresh token in
+    /// seconds.
     ///
     /// # Errors
-    /// [`StoreError`], and what `mint` returns.
+    /// [`StoreError`], and what `mint` and `record` return.
     pub async fn redeem_bootstrap<T, E: From<StoreError>>(
         &self,
         digest: &OpaqueDigest,
         refresh: &NewRefreshToken<'_>,
         now: i64,
         mint: impl FnOnce(&Family) -> Result<T, E>,
+        record: impl FnOnce(&T) -> Result<(), E>,
     ) -> Result<(T, i64), E> {
+        let family = self.bootstrap_family(digest, refresh.family, now).await?;
+        let answer = mint(&family)?;
         let mut transaction = self.begin().await?;
         // The condition and the mark are one statement: two redeemers cannot both have the row.
-        let row: Option<Row> = sqlx::query_as(
+        let marked = sqlx::query(
             "UPDATE bootstrap_tokens SET redeemed_at = $1 \
-             WHERE token_hash = $2 AND redeemed_at IS NULL AND expires_at > $3 \
-             RETURNING subject, audience, scopes, roles, refresh_ttl",
+             WHERE token_hash = $2 AND redeemed_at IS NULL",
         )
         .bind(now)
         .bind(digest.as_bytes())
-        .bind(now)
-        .fetch_optional(transaction.connection()?)
+        .execute(transaction.connection()?)
         .await
         .map_err(StoreError::from)?;
-        let Some((subject, audience, scopes, roles, refresh_ttl)) = row else {
-            let known: Option<Option<i64>> = sqlx::query_scalar(
-                "SELECT redeemed_at FROM bootstrap_tokens WHERE token_hash = $1",
-            )
-            .bind(digest.as_bytes())
-            .fetch_optional(transaction.connection()?)
-            .await
-            .map_err(StoreError::from)?;
-            return Err(StoreError::from(match known {
-                None => Refusal::Unknown,
-                Some(Some(_)) => Refusal::Redeemed,
-                Some(None) => Refusal::Expired,
-            })
-            .into());
+        if marked.rows_affected() != 1 {
+            return Err(StoreError::from(Refusal::Redeemed).into());
+        }
+        family
+            .insert(transaction.connection()?, &refresh.digest, now)
+            .await?;
+        record(&answer)?;
+        transaction.commit().await?;
+        Ok((answer, family.refresh_ttl))
+    }
+
+    /// What the newest bootstrap token of `subject` grants, redeemed or not, and the life of its
+    /// refresh tokens in seconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], [`StoreError::Column`].
+    pub async fn bootstrap_policy(
+        &self,
+        subject: &str,
+    ) -> Result<Option<(ServiceGrant, i64)>, StoreError> {
+        let row: Option<(String, String, String, i64)> = sqlx::query_as(
+            "SELECT audience, scopes, roles, refresh_ttl FROM bootstrap_tokens \
+             WHERE subject = $1 ORDER BY created_at DESC LIMIT 1",
+        )
+        .bind(subject)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some((audience, scopes, roles, refresh_ttl)) = row else {
+            return Ok(None);
         };
-        let family = Family {
-            id: refresh.family.to_owned(),
+        let grant = ServiceGrant {
+            subject: subject.to_owned(),
+            audience: decode_list("audience", &audience)?,
+            scopes: decode_list("scopes", &scopes)?,
+            roles: decode_list("roles", &roles)?,
+        };
+        Ok(Some((grant, refresh_ttl)))
+    }
+
+    /// The family that a bootstrap token starts. All that is read here never changes.
+    async fn bootstrap_family(
+        &self,
+        digest: &OpaqueDigest,
+        id: &str,
+        now: i64,
+    ) -> Result<Family, StoreError> {
+        let row: Option<Row> = sqlx::query_as(
+            "SELECT subject, audience, scopes, roles, refresh_ttl, expires_at, redeemed_at \
+             FROM bootstrap_tokens WHERE token_hash = $1",
+        )
+        .bind(digest.as_bytes())
+        .fetch_optional(&self.pool)
+        .await?;
+        let (subject, audience, scopes, roles, refresh_ttl, expires_at, redeemed_at) =
+            row.ok_or(Refusal::Unknown)?;
+        if redeemed_at.is_some() {
+            return Err(Refusal::Redeemed.into());
+        }
+        if expires_at <= now {
+            return Err(Refusal::Expired.into());
+        }
+        Ok(Family {
+            id: id.to_owned(),
             origin: FamilyOrigin::Bootstrap,
             grant: ServiceGrant {
                 subject,
@@ -101,12 +150,7 @@ impl Store {
             },
             refresh_ttl,
             confirmation: None,
-        };
-        family
-            .insert(transaction.connection()?, &refresh.digest, now)
-            .await?;
-        let answer = mint(&family)?;
-        transaction.commit().await?;
-        Ok((answer, refresh_ttl))
+            ends_at: None,
+        })
     }
 }

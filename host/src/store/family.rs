@@ -25,6 +25,9 @@ pub struct Family {
     pub refresh_ttl: i64,
     /// The client certificate it is bound to, as `x5t#S256` (RFC 8705 section 3.1).
     pub confirmation: Option<String>,
+    /// When it ends, in Unix seconds, however often its tokens are used; a family without ends
+    /// when a token of it was not used in time.
+    pub ends_at: Option<i64>,
 }
 
 /// The refresh token that a grant hands out.
@@ -56,28 +59,34 @@ impl FamilyOrigin {
 impl Store {
     /// Starts a refresh family with its first refresh token.
     ///
-    /// `mint` makes the answer; when it fails there is no family.
+    /// `record` is told when it is certain; when it fails there is no family.
     ///
     /// # Errors
-    /// [`StoreError`], and what `mint` returns.
-    pub async fn start_family<T, E: From<StoreError>>(
+    /// [`StoreError`], and what `record` returns.
+    pub async fn start_family<E: From<StoreError>>(
         &self,
         family: &Family,
         refresh: &OpaqueDigest,
         now: i64,
-        mint: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
+        record: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut transaction = self.begin().await?;
         family
             .insert(transaction.connection()?, refresh, now)
             .await?;
-        let answer = mint()?;
+        record()?;
         transaction.commit().await?;
-        Ok(answer)
+        Ok(())
     }
 }
 
 impl Family {
+    /// When a refresh token ends that is made now.
+    pub(crate) fn next_end(&self, now: i64) -> i64 {
+        let end = now.saturating_add(self.refresh_ttl);
+        self.ends_at.map_or(end, |ends_at| end.min(ends_at))
+    }
+
     /// Stores the family and its first refresh token.
     pub(super) async fn insert(
         &self,
@@ -85,11 +94,24 @@ impl Family {
         refresh: &OpaqueDigest,
         now: i64,
     ) -> Result<(), StoreError> {
-        let expires_at = now.saturating_add(self.refresh_ttl);
+        let end = self.next_end(now);
+        self.insert_ending(connection, refresh, now, now, end).await
+    }
+
+    /// Stores the family, which began at `created_at`, with the token that can be used, made at
+    /// `issued_at`. Both end at `expires_at`.
+    pub(super) async fn insert_ending(
+        &self,
+        connection: &mut AnyConnection,
+        refresh: &OpaqueDigest,
+        created_at: i64,
+        issued_at: i64,
+        expires_at: i64,
+    ) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO refresh_families (id, subject, audience, scopes, roles, refresh_ttl, \
-             created_at, expires_at, origin, confirmation) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             created_at, expires_at, origin, confirmation, ends_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(&self.id)
         .bind(&self.grant.subject)
@@ -97,13 +119,14 @@ impl Family {
         .bind(encode_list(&self.grant.scopes))
         .bind(encode_list(&self.grant.roles))
         .bind(self.refresh_ttl)
-        .bind(now)
+        .bind(created_at)
         .bind(expires_at)
         .bind(self.origin.name())
         .bind(&self.confirmation)
+        .bind(self.ends_at)
         .execute(&mut *connection)
         .await?;
-        insert_refresh(connection, refresh, &self.id, now, expires_at).await
+        insert_refresh(connection, refresh, &self.id, issued_at, expires_at).await
     }
 }
 

@@ -4,8 +4,10 @@
 mod attempts;
 mod batch;
 mod bootstrap;
+mod check;
 mod error;
 mod family;
+mod import;
 mod location;
 mod oidc_provider;
 mod policy_sequence;
@@ -30,6 +32,7 @@ use batch::Batch;
 use transaction::Transaction;
 
 pub use bootstrap::NewBootstrapToken;
+pub use check::StoreCheck;
 pub use error::{Refusal, StoreError};
 pub use family::{Family, FamilyOrigin, NewRefreshToken};
 pub use location::StoreLocation;
@@ -140,6 +143,21 @@ impl Store {
     /// Whether other processes issue tokens from it too.
     pub fn is_shared(&self) -> bool {
         self.batch.is_none()
+    }
+
+    /// Has `work` done before what was written is kept, once for all that is written at once.
+    /// Says whether it will be: a database with many writers keeps what each has written alone.
+    pub async fn before_commit(
+        &self,
+        work: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> bool {
+        match &self.batch {
+            Some(batch) => {
+                batch.before_commit(Arc::new(work)).await;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Whether the database answers.

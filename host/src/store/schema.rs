@@ -53,6 +53,8 @@ CREATE INDEX revoked_tokens_expiry ON revoked_tokens (expires_at);
     "
 ALTER TABLE refresh_families ADD COLUMN origin TEXT NOT NULL DEFAULT 'bootstrap';
 ALTER TABLE refresh_families ADD COLUMN confirmation TEXT;
+ALTER TABLE refresh_families ADD COLUMN ends_at INTEGER;
+CREATE INDEX bootstrap_tokens_subject ON bootstrap_tokens (subject, created_at);
 CREATE TABLE seen_tokens (
     token_hash BLOB PRIMARY KEY,
     expires_at INTEGER NOT NULL
@@ -89,12 +91,40 @@ pub(super) enum Dialect {
     Postgres,
 }
 
+/// The version of this program's schema.
+pub(super) fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The version of the database's schema; 0 where it has none yet.
+pub(super) async fn version(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+) -> Result<i64, StoreError> {
+    if dialect == Dialect::Postgres {
+        let there: Option<String> =
+            sqlx::query_scalar("SELECT CAST(to_regclass('tokensmith_schema') AS TEXT)")
+                .fetch_one(&mut *connection)
+                .await?;
+        if there.is_none() {
+            return Ok(0);
+        }
+    }
+    let found: Option<i64> = sqlx::query_scalar(match dialect {
+        Dialect::Sqlite => "PRAGMA user_version",
+        Dialect::Postgres => "SELECT MAX(version) FROM tokensmith_schema",
+    })
+    .fetch_one(connection)
+    .await?;
+    Ok(found.unwrap_or(0))
+}
+
 /// Brings the database to this program's schema; processes that start at once take turns.
 pub(super) async fn migrate(
     connection: &mut AnyConnection,
     dialect: Dialect,
 ) -> Result<(), StoreError> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = known_version();
     let mut transaction = match dialect {
         Dialect::Sqlite => connection.begin_with("BEGIN IMMEDIATE").await?,
         Dialect::Postgres => {
@@ -109,13 +139,7 @@ pub(super) async fn migrate(
             transaction
         }
     };
-    let found: Option<i64> = sqlx::query_scalar(match dialect {
-        Dialect::Sqlite => "PRAGMA user_version",
-        Dialect::Postgres => "SELECT MAX(version) FROM tokensmith_schema",
-    })
-    .fetch_one(&mut *transaction)
-    .await?;
-    let found = found.unwrap_or(0);
+    let found = version(&mut transaction, dialect).await?;
     if found > known {
         return Err(StoreError::Newer { found, known });
     }

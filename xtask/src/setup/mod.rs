@@ -4,6 +4,8 @@ mod cargo_tool;
 mod debian;
 mod envoy;
 mod node;
+mod postgres;
+mod python;
 mod wasm_std;
 
 use std::path::PathBuf;
@@ -18,6 +20,10 @@ pub(crate) struct Tools {
     pub(crate) envoy: PathBuf,
     /// The Chromium binary.
     pub(crate) chromium: PathBuf,
+    /// The folder of PostgreSQL's programs.
+    pub(crate) postgres: PathBuf,
+    /// The program that makes requests from an OpenAPI document.
+    pub(crate) schemathesis: PathBuf,
 }
 
 /// Installs everything.
@@ -25,16 +31,26 @@ pub(crate) fn all() -> Result<Tools> {
     wasm_std()?;
     node::packages("tests/oidc-provider")?;
     node::packages("tests/browser")?;
+    node::packages("tests/wire")?;
     debian::program("openssl", "openssl")?;
+    debian::program("curl", "curl")?;
+    debian::program("systemd-analyze", "systemd")?;
     Ok(Tools {
         envoy: envoy::install()?,
         chromium: debian::program("chromium", "chromium")?,
+        postgres: postgres()?,
+        schemathesis: python::program("schemathesis", "tests/openapi/requirements.txt")?,
     })
 }
 
 /// The load generator of the benchmarks.
 pub(crate) fn wrk() -> Result<PathBuf> {
     debian::program("wrk", "wrk")
+}
+
+/// The folder of PostgreSQL's programs.
+pub(crate) fn postgres() -> Result<PathBuf> {
+    postgres::programs()
 }
 
 /// The program that builds and runs fuzz targets.

@@ -4,8 +4,10 @@ mod contents;
 mod error;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use error::BundleError;
+pub use window::BundleWindow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -1,0 +1,17 @@
+//! The token endpoint: grants, and how they are answered.
+
+mod answer;
+mod bootstrap;
+mod client_credentials;
+mod endpoint;
+mod exchange;
+mod failure;
+mod refresh;
+mod session;
+
+use answer::Granted;
+use failure::GrantError;
+
+pub(super) use answer::{no_store, scope_text};
+pub(super) use endpoint::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE, token};
+pub(super) use session::session;
