@@ -18,4 +18,5 @@ pub mod service;
 pub mod signing_key;
 pub mod store;
 pub mod store_import;
+mod telemetry;
 mod whole_file;

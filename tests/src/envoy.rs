@@ -1,12 +1,12 @@
 //! A real Envoy with the filter.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::ports::free_port;
 use crate::{http, tool};
 
 /// The cluster name of the backend, for `jwks_cluster`.
@@ -134,18 +134,6 @@ impl Drop for Envoy {
             let _ = std::fs::remove_dir_all(folder);
         }
     }
-}
-
-/// A port that nothing listens on.
-///
-/// # Panics
-/// When there is none.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// A message with its type's name, as Envoy's configuration writes extensions.

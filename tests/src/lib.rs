@@ -9,9 +9,13 @@
 )]
 
 pub mod backend;
+pub mod certificates;
+pub mod clients;
 pub mod envoy;
+pub mod exchange;
 pub mod http;
 pub mod oidc;
+pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod scratch;

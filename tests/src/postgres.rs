@@ -1,21 +1,18 @@
 //! A real PostgreSQL server with a cluster of its own.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::ports::free_port;
 use crate::scratch::Scratch;
 use crate::service::run;
 use crate::tool;
 
 /// The server refuses to be root's; Debian's package makes this user.
 const USER: &str = "postgres";
-/// Below those that the system chooses from: nobody else gets the port while the server is stopped.
-const PORTS: std::ops::Range<u32> = 15_000..32_000;
 
 /// A server that keeps what it has answered (`fsync` is on); killed when dropped, and its data
 /// with it.
@@ -183,19 +180,4 @@ fn number(which: &str) -> u32 {
     text.trim()
         .parse()
         .unwrap_or_else(|_| panic!("no user `{USER}` that PostgreSQL could run as: {output:?}"))
-}
-
-fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let span = PORTS.end - PORTS.start;
-    for _ in 0..span {
-        let offset = std::process::id()
-            .wrapping_mul(31)
-            .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(PORTS.start + offset % span).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no free port in {PORTS:?}");
 }

@@ -1,6 +1,8 @@
 //! The configuration file, and which of flag, environment, file and default wins.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -378,6 +380,89 @@ fn secrets_are_not_shown() {
         .envs(environment)
         .args(["serve", "--help"]));
     assert!(!String::from_utf8_lossy(&help.stdout).contains("hunter2"));
+}
+
+#[test]
+fn a_store_that_is_none_is_told_without_its_password() {
+    let scratch = Scratch::new();
+    for store in [
+        "redis://ts:hunter2@db/tokens",
+        "postgres:ts:hunter2@db/tokens",
+        "postgres://ts:hunter2@:x/",
+        "postgres://ts:1x?hunter2@db/",
+        "host=db password=hunter2",
+    ] {
+        let file = format!("[serve]\nstore = '{store}'\n");
+        scratch.write("site.toml", &file);
+        for (command, code) in [
+            (vec!["serve"], Some(2)),
+            (vec!["config", "check"], Some(1)),
+            (vec!["config", "show"], Some(0)),
+            (vec!["store", "check"], Some(2)),
+            (vec!["store", "migrate"], Some(2)),
+        ] {
+            let by_flag = run(tokensmith(scratch.path())
+                .args(&command)
+                .args(["--store", store]));
+            let by_environment = run(tokensmith(scratch.path())
+                .args(&command)
+                .env("TOKENSMITH_STORE", store));
+            let by_file = run(tokensmith(scratch.path())
+                .args(&command)
+                .args(["--config", "site.toml"]));
+            for (output, code) in [(by_flag, code), (by_environment, code), (by_file, Some(1))] {
+                let text = format!(
+                    "{}{}",
+                    String::from_utf8_lossy(&output.stdout),
+                    String::from_utf8_lossy(&output.stderr)
+                );
+                assert!(!text.contains("hunter2"), "{command:?}: {text}");
+                assert!(text.contains("is not a store"), "{command:?}: {text}");
+                assert_eq!(output.status.code(), code, "{command:?}: {text}");
+            }
+        }
+    }
+    assert!(!scratch.path().join("data").exists(), "nothing was made");
+}
+
+#[test]
+fn the_admin_listener_is_asked_without_a_proxy_and_may_not_answer_endlessly() {
+    let scratch = Scratch::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let small = json!({"oidc": {"status": "not_configured"}}).to_string();
+    let large = json!({"oidc": "a".repeat(2 * 1024 * 1024)}).to_string();
+    let answering = std::thread::spawn(move || {
+        for body in [small, large] {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream);
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap() > 0 && line != "\r\n" {
+                line.clear();
+            }
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            let stream = reader.get_mut();
+            stream.write_all(head.as_bytes()).unwrap();
+            // Who has had enough goes away.
+            drop(stream.write_all(body.as_bytes()));
+        }
+    });
+    let status = || {
+        run(tokensmith(scratch.path())
+            .env("http_proxy", "http://127.0.0.1:1")
+            .env("all_proxy", "http://127.0.0.1:1")
+            .env_remove("no_proxy")
+            .env_remove("NO_PROXY")
+            .args(["oidc", "status", "--url", &url]))
+    };
+    let output = status();
+    assert!(output.status.success(), "{output:?}");
+    let output = status();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("is not an admin listener"), "{errors}");
+    answering.join().unwrap();
 }
 
 #[test]

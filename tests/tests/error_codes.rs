@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 22] = [
+const SOURCES: [&str; 28] = [
     "engine/src/authz/analysis/error.rs",
     "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
@@ -12,16 +12,22 @@ const SOURCES: [&str; 22] = [
     "engine/src/decide/config.rs",
     "engine/src/exchange/error.rs",
     "engine/src/jose/error.rs",
+    "engine/src/oidc/error.rs",
     "engine/src/policy/bundle/error.rs",
     "engine/src/policy/error.rs",
     "engine/src/verify/error.rs",
     "host/src/audit/error.rs",
     "host/src/break_glass/error.rs",
+    "host/src/config_file/error.rs",
+    "host/src/ext_authz/error.rs",
     "host/src/key_set/error.rs",
+    "host/src/listener/error.rs",
     "host/src/oidc/error.rs",
     "host/src/policy_files/error.rs",
+    "host/src/service/clients.rs",
     "host/src/signing_key.rs",
-    "host/src/store/mod.rs",
+    "host/src/store/error.rs",
+    "host/src/store_import/error.rs",
     "wasm/js/verifier.js",
     "wasm/src/decode.rs",
     "wasm/src/job.rs",

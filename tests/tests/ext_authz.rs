@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokensmith_engine::jose::{Algorithm, encode_base64url};
 use tokensmith_tests::backend::Backend;
-use tokensmith_tests::envoy::{
-    BACKEND, Envoy, address, cluster, ext_authz_filter, free_port, grpc_cluster,
-};
+use tokensmith_tests::envoy::{BACKEND, Envoy, address, cluster, ext_authz_filter, grpc_cluster};
 use tokensmith_tests::http::Response;
+use tokensmith_tests::ports::free_port;
 use tokensmith_tests::scratch::Scratch;
 use tokensmith_tests::service::Service;
 use tokensmith_tests::tokens::{Signer, claims, now};
@@ -65,6 +64,9 @@ fn until(what: &str, condition: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
+
+/// Method, path, headers.
+type Case<'c> = (&'c str, &'c str, Vec<(&'c str, &'c str)>);
 
 #[test]
 fn requests_are_allowed_and_denied() {
@@ -157,7 +159,7 @@ fn answers_are_those_of_the_filter() {
         format!("DPoP {bound}"),
         bearer(&bound),
     ];
-    let mut cases: Vec<(&str, &str, Vec<(&str, &str)>)> = Vec::new();
+    let mut cases: Vec<Case<'_>> = Vec::new();
     for token in &tokens {
         cases.push(("GET", "/nodes?x=1", vec![("authorization", token)]));
     }

@@ -170,7 +170,8 @@ fn https_with_both_versions_of_http() {
         assert_eq!(last_line(&output), expected, "{output:?}");
     }
     let old = handshake(&service, &["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"]);
-    assert!(old.contains("alert protocol version"), "{old}");
+    assert!(old.contains("Cipher is (NONE)"), "{old}");
+    assert!(old.contains("SSL alert number"), "{old}");
 }
 
 #[test]
@@ -444,4 +445,97 @@ fn what_does_not_end_is_dropped() {
     std::thread::sleep(Duration::from_millis(300));
     service.terminate();
     assert_eq!(service.ended(Duration::from_secs(8)), Some(0));
+}
+
+#[test]
+fn one_address_cannot_take_all_connections() {
+    let scratch = Scratch::new();
+    let service = Service::start(scratch.path(), &["--max-connections", "64"]).unwrap();
+    let mut open: Vec<BufReader<TcpStream>> = (0..16)
+        .map(|_| {
+            let mut stream = BufReader::new(connect(&service));
+            stream.get_mut().write_all(HEALTH.as_bytes()).unwrap();
+            assert_eq!(response(&mut stream), "200");
+            stream
+        })
+        .collect();
+    for _ in 0..100 {
+        // Closed or reset: nothing comes.
+        let mut stream = connect(&service);
+        let mut bytes = Vec::new();
+        let read = stream.read_to_end(&mut bytes);
+        let reset = |error: &std::io::Error| error.kind() == ErrorKind::ConnectionReset;
+        assert!(read.as_ref().err().is_none_or(reset), "{read:?}");
+        assert!(bytes.is_empty());
+    }
+    let from = |address: &str| {
+        run(Command::new("curl")
+            .args(["--silent", "--max-time", "10", "--interface", address])
+            .args(["--write-out", "\n%{http_code}"])
+            .arg(format!("http://127.0.0.1:{}/health", service.port)))
+    };
+    let output = from("127.0.0.2");
+    assert_eq!(last_line(&output), "200", "{output:?}");
+    let output = from("127.0.0.1");
+    assert_eq!(last_line(&output), "000", "{output:?}");
+    for stream in &mut open {
+        stream.get_mut().write_all(HEALTH.as_bytes()).unwrap();
+        assert_eq!(response(stream), "200", "those before go on");
+    }
+    drop(open);
+    wait_for("a place", || last_line(&from("127.0.0.1")) == "200");
+
+    let scratch = Scratch::new();
+    let arguments = ["--max-connections", "64", "--trusted-proxy", "127.0.0.1/32"];
+    let service = Service::start(scratch.path(), &arguments).unwrap();
+    let open: Vec<BufReader<TcpStream>> = (0..32)
+        .map(|_| {
+            let mut stream = BufReader::new(connect(&service));
+            stream.get_mut().write_all(HEALTH.as_bytes()).unwrap();
+            assert_eq!(response(&mut stream), "200", "a proxy has no such limit");
+            stream
+        })
+        .collect();
+    drop(open);
+}
+
+#[test]
+fn certificates_end_with_their_authority() {
+    let site = site();
+    let service = Service::start(site.path(), &TLS).unwrap();
+    let open = |arguments: &[&str]| {
+        let mut client = Command::new("openssl")
+            .current_dir(site.path())
+            .args(["s_client", "-quiet", "-connect"])
+            .arg(format!("127.0.0.1:{}", service.port))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let input = client.stdin.take().unwrap();
+        let output = BufReader::new(client.stdout.take().unwrap());
+        (client, input, output)
+    };
+    let certificate = ["-cert", "client.pem", "-key", "client.key"];
+    let (mut client, mut input, mut output) = open(&certificate);
+    let (mut other, mut other_input, mut other_output) = open(&[]);
+    input.write_all(HEALTH.as_bytes()).unwrap();
+    assert_eq!(response(&mut output), "200");
+    other_input.write_all(HEALTH.as_bytes()).unwrap();
+    assert_eq!(response(&mut other_output), "200");
+
+    fs::copy(site.path().join("other-ca.pem"), site.path().join("ca.pem")).unwrap();
+    service.hang_up();
+    wait_for("the end of the connection", || {
+        client.try_wait().unwrap().is_some()
+    });
+    let mut left = Vec::new();
+    output.read_to_end(&mut left).unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    other_input.write_all(HEALTH.as_bytes()).unwrap();
+    assert_eq!(response(&mut other_output), "200", "it has no certificate");
+    other.kill().unwrap();
+    other.wait().unwrap();
 }

@@ -117,6 +117,60 @@ fn refresh_tokens_rotate_and_a_replay_ends_the_family() {
 }
 
 #[test]
+fn a_token_may_have_less_than_was_granted() {
+    let scratch = Scratch::new();
+    let service = Service::start(scratch.path(), &[]).unwrap();
+    let token = service.bootstrap_token(&[
+        "--subject",
+        "boot-service",
+        "--audience",
+        "smd,bss",
+        "--scopes",
+        "read write",
+    ]);
+    let redeem = |more: &[(&str, &str)]| {
+        let mut form = vec![
+            ("grant_type", TOKEN_EXCHANGE),
+            ("subject_token_type", BOOTSTRAP_TOKEN),
+            ("subject_token", token.as_str()),
+        ];
+        form.extend(more);
+        service.form("/oauth/token", &form)
+    };
+    for (more, error) in [
+        (("scope", "admin"), "invalid_scope"),
+        (("audience", "power"), "invalid_target"),
+    ] {
+        let refused = redeem(&[more]);
+        assert_eq!(
+            (refused.status, &refused.json()["error"]),
+            (400, &json!(error)),
+            "and the token is not used up"
+        );
+    }
+    let less = redeem(&[("scope", "read"), ("audience", "bss")]).json();
+    assert_eq!(less["scope"], "read");
+    let (code, verified) = service.verify("bss", text(&less, "access_token"));
+    assert_eq!(code, Some(0), "{verified}");
+    assert_eq!(verified["claims"]["aud"], json!(["bss"]));
+    let refresh = |token: &str, scope: &str| {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token),
+            ("scope", scope),
+        ];
+        service.form("/oauth/token", &form)
+    };
+    let refused = refresh(text(&less, "refresh_token"), "admin");
+    assert_eq!(refused.json()["error"], "invalid_scope");
+    let all = refresh(text(&less, "refresh_token"), "write read").json();
+    assert_eq!(
+        all["scope"], "read write",
+        "the family has what was granted"
+    );
+}
+
+#[test]
 fn tokens_outlive_the_process_and_are_not_in_its_files() {
     let scratch = Scratch::new();
     let service = Service::start(scratch.path(), &[]).unwrap();

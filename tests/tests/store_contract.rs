@@ -256,11 +256,18 @@ fn attempts_are_counted_in_windows() {
 fn a_provider_is_replaced_by_who_knew_the_last() {
     on_both(|store| async move {
         assert_eq!(store.oidc_provider().await.unwrap(), None);
-        let first = store.set_oidc_provider("https://a", "c", 0, 1).await;
+        let recorded = || Ok::<_, StoreError>(());
+        let first = store
+            .set_oidc_provider("https://a", "c", 0, 1, recorded)
+            .await;
         assert_eq!(first.unwrap(), Some(1));
-        let late = store.set_oidc_provider("https://b", "c", 0, 1).await;
+        let late = store
+            .set_oidc_provider("https://b", "c", 0, 1, recorded)
+            .await;
         assert_eq!(late.unwrap(), None);
-        let second = store.set_oidc_provider("https://b", "d", 1, 1).await;
+        let second = store
+            .set_oidc_provider("https://b", "d", 1, 1, recorded)
+            .await;
         assert_eq!(second.unwrap(), Some(2));
         let now = store.oidc_provider().await.unwrap().unwrap();
         assert_eq!((&*now.issuer, &*now.client_id), ("https://b", "d"));
@@ -287,9 +294,18 @@ fn what_has_ended_is_removed() {
         }
         store.create_bootstrap(&bootstrap("t", 1000)).await.unwrap();
         redeem(&store, "t", "f", 1).await.unwrap();
+        let before = NewBootstrapToken {
+            created_at: -1,
+            ..bootstrap("before", 1000)
+        };
+        store.create_bootstrap(&before).await.unwrap();
         assert_eq!(store.purge(1_100).await.unwrap(), 1_100 + 3);
         assert_eq!(store.purge(1_100).await.unwrap(), 0);
-        let error = redeem(&store, "t", "g", 1).await.unwrap_err();
+        let error = redeem(&store, "before", "g", 1).await.unwrap_err();
         assert_eq!(refusal(error), Refusal::Unknown);
+        let error = redeem(&store, "t", "g", 1).await.unwrap_err();
+        assert_eq!(refusal(error), Refusal::Redeemed, "the newest stays");
+        let policy = store.bootstrap_policy("boot-service").await.unwrap();
+        assert_eq!(policy, Some((grant(), 100)));
     });
 }

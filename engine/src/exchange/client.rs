@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::rule::{ANY_CLIENT, PUBLIC};
-use super::{CertificateNames, ExchangeError, RegistrationError, ServiceGrant, narrow_scopes};
+use super::{CertificateNames, ExchangeError, RegistrationError, ServiceGrant};
 use crate::jose::{JwkSet, Limits, decode_base64url};
 
 /// A client of the token endpoint: a table `[[clients]]` of the configuration.
@@ -109,6 +109,19 @@ impl ClientRegistration {
             if before.any(|other| other.client_id == client.client_id) {
                 return Err(RegistrationError::Duplicate(client.client_id.clone()));
             }
+            let subject = client
+                .client_credentials
+                .as_ref()
+                .and_then(|grant| grant.subject.as_ref());
+            let is_other = |other: &Self| {
+                other.client_id != client.client_id && Some(&other.client_id) == subject
+            };
+            if clients.iter().any(is_other) {
+                return Err(RegistrationError::Grant {
+                    client: client.client_id.clone(),
+                    message: "`client_credentials.subject` is the id of another client",
+                });
+            }
         }
         Ok(())
     }
@@ -196,27 +209,13 @@ impl ClientRegistration {
                 client: self.client_id.clone(),
                 grant: ClientGrantType::ClientCredentials.name(),
             })?;
-        if let Some(other) = targets
-            .iter()
-            .find(|target| !grant.audience.contains(target))
-        {
-            return Err(ExchangeError::Target(other.chars().take(128).collect()));
-        }
-        let mut audience = grant.audience.clone();
-        if !targets.is_empty() {
-            audience.retain(|own| targets.contains(own));
-        }
-        let scopes = match scopes {
-            None => grant.scopes.clone(),
-            Some(requested) => narrow_scopes(&grant.scopes, requested)
-                .map_err(|scope| ExchangeError::Scope(scope.chars().take(128).collect()))?,
-        };
-        Ok(ServiceGrant {
+        let grant = ServiceGrant {
             subject: grant.subject.as_ref().unwrap_or(&self.client_id).clone(),
-            audience,
-            scopes,
+            audience: grant.audience.clone(),
+            scopes: grant.scopes.clone(),
             roles: grant.roles.clone(),
-        })
+        };
+        grant.narrowed(targets, scopes)
     }
 
     fn check_authentication(&self) -> Result<(), RegistrationError> {

@@ -62,7 +62,7 @@ pub fn exchanged_claims(
         "roles": grant.roles,
     })));
     claims.extend(authentication(subject)?);
-    let groups: Vec<&str> = subject.strings("groups").collect();
+    let groups: Vec<&str> = subject.strings("groups").filter(|_| grant.groups).collect();
     for (name, values) in [("groups", json!(groups)), ("scope", json!(grant.scopes))] {
         if values.as_array().is_some_and(|values| !values.is_empty()) {
             claims.insert(name.to_owned(), values);

@@ -43,7 +43,9 @@ impl<'a> ExchangeParties<'a> {
     }
 
     /// Who asks: the client that authenticated, else the service whose token of this issuer came
-    /// as actor token. A person's token authenticates no client, whatever its `sub`.
+    /// as actor token. A person's token authenticates no client, whatever its `sub`; nor does one
+    /// that whoever it was sent to has too (it has to be for this issuer, or shown to be its
+    /// sender's), or that another client asked for.
     pub(super) fn asker(&self) -> Option<&'a str> {
         if self.client.is_some() {
             return self.client;
@@ -51,7 +53,14 @@ impl<'a> ExchangeParties<'a> {
         let claims = self.actor?.claims;
         let own = claims.iss() == Some(self.issuer);
         let service = principal_type(claims) == PrincipalType::Service;
-        claims.sub().filter(|_| own && service)
+        let for_us = claims.audiences().any(|audience| audience == self.issuer)
+            || claims.all().contains_key("cnf");
+        let of_itself = claims
+            .string("client_id")
+            .is_none_or(|client| claims.sub() == Some(client));
+        claims
+            .sub()
+            .filter(|_| own && service && for_us && of_itself)
     }
 
     /// The one who acts, as the members of `act` say it; `None` when nobody was named.
@@ -113,7 +122,16 @@ mod tests {
     #[test]
     fn who_asks_and_who_acts() {
         let subject = claims(&json!({"iss": "own", "sub": "ann"}));
-        let service = json!({"iss": "own", "sub": "smd", "principal_type": "service"});
+        let service = json!({
+            "iss": "own", "sub": "smd", "aud": ["own"], "principal_type": "service",
+        });
+        let elsewhere = json!({
+            "iss": "own", "sub": "smd", "aud": ["bss"], "principal_type": "service",
+        });
+        let of_other = json!({
+            "iss": "own", "sub": "smd", "aud": ["own"], "client_id": "gw",
+            "principal_type": "service",
+        });
         let foreign = json!({"iss": "idp", "sub": "smd", "principal_type": "service"});
         let person = json!({"iss": "own", "sub": "gateway", "principal_type": "user"});
         for (actor, client, asker, acting) in [
@@ -122,6 +140,8 @@ mod tests {
             (Some(&service), None, Some("smd"), Some("smd")),
             (Some(&service), Some("gw"), Some("gw"), Some("smd")),
             (Some(&foreign), None, None, Some("smd")),
+            (Some(&elsewhere), None, None, Some("smd")),
+            (Some(&of_other), None, None, Some("smd")),
             (Some(&person), None, None, Some("gateway")),
         ] {
             let actor = actor.map(claims);

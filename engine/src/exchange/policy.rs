@@ -36,6 +36,8 @@ pub struct ExchangeGrant {
     pub scopes: Vec<String>,
     /// `roles`: roles of the subject's token, never others.
     pub roles: Vec<String>,
+    /// Whether the token keeps `groups`: a rule with a list of roles lets none through beside it.
+    pub groups: bool,
     /// The longest life of the token in seconds.
     pub max_lifetime: Option<u32>,
 }
@@ -67,11 +69,12 @@ impl ExchangePolicy {
         &self.rules
     }
 
-    /// Whether a rule is for subjects' tokens of another issuer, by its URL.
-    pub fn has_rules_for(&self, issuer: &str) -> bool {
+    /// Whether a rule is for subjects' tokens of another issuer: then all of those go by rules,
+    /// and a rule whose URL is misspelled lets nobody in.
+    pub fn is_for_other_issuers(&self) -> bool {
         self.rules
             .iter()
-            .any(|rule| matches!(&rule.subject.issuer, SubjectIssuer::Url(url) if url == issuer))
+            .any(|rule| rule.subject.issuer != SubjectIssuer::Own)
     }
 
     /// What an exchange may bring.
@@ -96,6 +99,7 @@ impl ExchangePolicy {
             audience: Vec::new(),
             scopes: distinct(claims.scopes()),
             roles: distinct(claims.strings("roles")),
+            groups: true,
             max_lifetime: None,
         };
         for (target, rule) in &chosen {
@@ -110,6 +114,7 @@ impl ExchangePolicy {
             }
             grant.scopes.retain(|scope| rule.scopes.contains(scope));
             grant.roles.retain(|role| rule.roles.allows(role));
+            grant.groups &= matches!(rule.roles, RoleCeiling::Keep(_));
             if let Some(most) = rule.max_lifetime {
                 grant.max_lifetime = Some(grant.max_lifetime.map_or(most, |own| own.min(most)));
             }

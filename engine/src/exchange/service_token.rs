@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::issuance::{confirm, object};
-use super::{ClientAuthMethod, Issuance};
+use super::{ClientAuthMethod, ExchangeError, Issuance, narrow_scopes};
 
 /// What an administrator granted to a service: when its bootstrap token was made, or in the
 /// configuration. A request never adds to it.
@@ -16,6 +16,35 @@ pub struct ServiceGrant {
     pub scopes: Vec<String>,
     /// `roles`.
     pub roles: Vec<String>,
+}
+
+impl ServiceGrant {
+    /// The grant of one token: all, or those of the targets and scopes that are asked for.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Target`] and [`ExchangeError::Scope`] for what is not granted.
+    pub fn narrowed(
+        &self,
+        targets: &[String],
+        scopes: Option<&[String]>,
+    ) -> Result<Self, ExchangeError> {
+        let shortened = |text: &str| text.chars().take(128).collect();
+        if let Some(other) = targets
+            .iter()
+            .find(|target| !self.audience.contains(target))
+        {
+            return Err(ExchangeError::Target(shortened(other)));
+        }
+        let mut narrowed = self.clone();
+        if !targets.is_empty() {
+            narrowed.audience.retain(|own| targets.contains(own));
+        }
+        if let Some(requested) = scopes {
+            narrowed.scopes = narrow_scopes(&self.scopes, requested)
+                .map_err(|scope| ExchangeError::Scope(shortened(&scope)))?;
+        }
+        Ok(narrowed)
+    }
 }
 
 /// The claims of a service's access token. `session_id` is the refresh family's.

@@ -1,3 +1,4 @@
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::ProviderTokenError;
@@ -5,6 +6,9 @@ use super::token_kind::is_access_type;
 use crate::claims::ClaimError;
 use crate::jose::{Algorithm, encode_base64url};
 use crate::verify::Verified;
+
+/// The member of `events` that makes a logout token.
+const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 /// What an ID token is held to beyond its signature, issuer, audience and times.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +37,11 @@ pub fn check_id_token(
     if claims.all().get("typ").is_some_and(|typ| typ != "ID") {
         return Err(ProviderTokenError::NotIdToken("its claim `typ` is another"));
     }
+    if is_logout_token(claims.all()) {
+        return Err(ProviderTokenError::NotIdToken(
+            "its claim `events` is that of a logout token",
+        ));
+    }
     let several = claims.audiences().nth(1).is_some();
     if claims
         .string("azp")
@@ -57,6 +66,15 @@ pub fn check_id_token(
     Ok(())
 }
 
+/// Whether the claims are those of a logout token (OpenID Connect Back-Channel Logout section 2.4):
+/// it has the issuer, audience and keys of ID tokens.
+fn is_logout_token(claims: &Map<String, Value>) -> bool {
+    claims
+        .get("events")
+        .and_then(|events| events.get(LOGOUT_EVENT))
+        .is_some()
+}
+
 /// `at_hash` of an access token for an ID token that is signed with `algorithm`: the left half of
 /// the digest that the algorithm uses, as base64url (OpenID Connect Core section 3.1.3.6).
 ///
@@ -78,4 +96,26 @@ pub fn access_token_hash(algorithm: Algorithm, access_token: &str) -> String {
     };
     let (left, _) = digest.split_at(digest.len() / 2);
     encode_base64url(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn logout_tokens_are_told_apart() {
+        for (claims, expected) in [
+            (json!({"events": {LOGOUT_EVENT: {}}}), true),
+            (json!({"events": {LOGOUT_EVENT: null, "other": {}}}), true),
+            (json!({"events": {"other": {}}}), false),
+            (json!({"events": [LOGOUT_EVENT]}), false),
+            (json!({"events": "login"}), false),
+            (json!({"sub": "alice"}), false),
+        ] {
+            let found = is_logout_token(claims.as_object().unwrap());
+            assert_eq!(found, expected, "{claims}");
+        }
+    }
 }

@@ -2,7 +2,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -28,6 +28,11 @@ struct Appending {
     /// Length of the file behind `head`.
     length: u64,
     head: Head,
+    /// The disk did not take what was written. The system may take it for written all the same,
+    /// so the file is opened anew before it gets another line.
+    failed: bool,
+    /// What was left to [`AuditLog::sync`] may not be on the disk, which that has to say.
+    lost: bool,
 }
 
 impl AuditLog {
@@ -36,6 +41,52 @@ impl AuditLog {
     /// # Errors
     /// [`AuditError`].
     pub fn open(path: &Path) -> Result<Self, AuditError> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: Mutex::new(Appending::open(path)?),
+        })
+    }
+
+    /// Appends a line. With `durable` it survives a power cut when this returns.
+    ///
+    /// # Errors
+    /// [`AuditError`]; then the log is as before.
+    pub fn append(&self, record: &AuditRecord<'_>, durable: bool) -> Result<(), AuditError> {
+        blocking(|| self.locked().append(&self.path, record, durable))
+    }
+}
+
+impl AuditLog {
+    /// Ends when all lines appended before survive a power cut.
+    ///
+    /// # Errors
+    /// [`AuditError`]; also where the disk failed since the last call, and may have lost some of
+    /// them.
+    pub fn sync(&self) -> Result<(), AuditError> {
+        let file = {
+            let mut appending = self.locked();
+            if appending.failed || appending.lost {
+                appending.lost = false;
+                let error = std::io::Error::other("the disk did not take earlier lines");
+                return Err(io(&self.path)(error));
+            }
+            // Others may append while the disk is waited for.
+            appending.file.try_clone()
+        };
+        let synced = file.and_then(|file| file.sync_data());
+        if synced.is_err() {
+            self.locked().fail();
+        }
+        synced.map_err(io(&self.path))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Appending> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Appending {
+    fn open(path: &Path) -> Result<Self, AuditError> {
         let file = OpenOptions::new()
             .read(true)
             .append(true)
@@ -51,46 +102,31 @@ impl AuditLog {
         file.unlock().map_err(io(path))?;
         let (length, head) = resumed?;
         Ok(Self {
-            path: path.to_owned(),
-            file: Mutex::new(Appending { file, length, head }),
+            file,
+            length,
+            head,
+            failed: false,
+            lost: false,
         })
     }
 
-    /// Appends a line. With `durable` it survives a power cut when this returns.
-    ///
-    /// # Errors
-    /// [`AuditError`]; then the log is as before.
-    pub fn append(&self, record: &AuditRecord<'_>, durable: bool) -> Result<(), AuditError> {
-        blocking(|| {
-            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.append(&self.path, record, durable)
-        })
+    /// Notes that the disk did not take what was written.
+    fn fail(&mut self) {
+        self.failed = true;
+        self.lost = true;
     }
-}
 
-impl AuditLog {
-    /// Ends when all lines appended before survive a power cut.
-    ///
-    /// # Errors
-    /// [`AuditError`].
-    pub fn sync(&self) -> Result<(), AuditError> {
-        let file = {
-            let appending = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-            // Others may append while the disk is waited for.
-            appending.file.try_clone()
-        };
-        file.and_then(|file| file.sync_data())
-            .map_err(io(&self.path))
-    }
-}
-
-impl Appending {
     fn append(
         &mut self,
         path: &Path,
         record: &AuditRecord<'_>,
         durable: bool,
     ) -> Result<(), AuditError> {
+        if self.failed {
+            let lost = self.lost;
+            *self = Self::open(path)?;
+            self.lost = lost;
+        }
         lock(&self.file).map_err(io(path))?;
         let appended = self.append_locked(path, record, durable);
         let unlocked = self.file.unlock().map_err(io(path));
@@ -119,6 +155,9 @@ impl Appending {
         let mut written = self.file.write_all(&text);
         if durable && written.is_ok() {
             written = self.file.sync_data();
+            if written.is_err() {
+                self.fail();
+            }
         }
         if let Err(error) = written {
             // Half a line would keep all later ones out. Where it cannot be taken back, the next
@@ -191,5 +230,72 @@ fn io(path: &Path) -> impl Fn(std::io::Error) -> AuditError {
     move |error| AuditError::Io {
         path: path.clone(),
         error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::BufReader;
+
+    use super::*;
+    use crate::audit::{AuditEvent, AuditOutcome, verify};
+
+    const RECORD: AuditRecord<'_> = AuditRecord {
+        event: AuditEvent::Issue,
+        outcome: AuditOutcome::Done,
+        code: "ok",
+        subject: "s",
+        client: "local",
+        request_id: "r",
+        jti: None,
+        kid: None,
+        about: None,
+    };
+
+    /// A file that takes lines and cannot be synchronized.
+    fn break_disk(log: &AuditLog) {
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null");
+        let mut appending = log.locked();
+        appending.file = null.unwrap();
+        appending.length = 0;
+    }
+
+    fn lines(path: &Path) -> u64 {
+        let file = BufReader::new(File::open(path).unwrap());
+        verify(file, None).unwrap().lines
+    }
+
+    #[test]
+    fn after_a_failed_sync_the_file_is_opened_anew() {
+        let folder = std::env::temp_dir().join(format!("ts-audit-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("log");
+        let log = AuditLog::open(&path).unwrap();
+        log.append(&RECORD, true).unwrap();
+        log.append(&RECORD, false).unwrap();
+
+        break_disk(&log);
+        assert!(log.sync().is_err());
+        assert!(log.sync().is_err(), "nothing was written anew");
+        let moved = folder.join("moved");
+        fs::rename(&path, &moved).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(log.append(&RECORD, false).is_err(), "it cannot be opened");
+        fs::remove_dir(&path).unwrap();
+        fs::rename(&moved, &path).unwrap();
+        log.append(&RECORD, false).unwrap();
+        log.sync().unwrap();
+        assert_eq!(lines(&path), 3);
+
+        // Another's line that reaches the disk says nothing of those before.
+        log.append(&RECORD, false).unwrap();
+        break_disk(&log);
+        assert!(log.append(&RECORD, true).is_err());
+        log.append(&RECORD, true).unwrap();
+        assert!(log.sync().is_err());
+        log.sync().unwrap();
+        assert_eq!(lines(&path), 5);
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct CreateArgs {
     /// `aud` of the service's tokens; may be given several times
     #[arg(long, required = true, value_delimiter = ',')]
     audience: Vec<String>,
-    /// `scope` of the service's tokens, separated by commas
+    /// `scope` of the service's tokens, separated by commas or white space
     #[arg(long, value_delimiter = ',')]
     scopes: Vec<String>,
     /// `roles` of the service's tokens, separated by commas
@@ -65,7 +65,7 @@ pub(super) fn run(command: BootstrapTokenCommand, layers: &Layers) -> Result<Exi
     let grant = ServiceGrant {
         subject: text("--subject", &arguments.subject)?,
         audience: list("--audience", &arguments.audience)?,
-        scopes: list("--scopes", &arguments.scopes)?,
+        scopes: list("--scopes", &words(&arguments.scopes))?,
         roles: list("--roles", &arguments.roles)?,
     };
     let refresh_ttl = seconds("--refresh-ttl", arguments.refresh_ttl)?;
@@ -83,7 +83,7 @@ pub(super) fn run(command: BootstrapTokenCommand, layers: &Layers) -> Result<Exi
         audit(&AuditLog::open(&path)?, &stored.grant.subject)?;
     }
     runtime()?.block_on(async {
-        let store = Store::open(&layers.store(&arguments.store)).await?;
+        let store = Store::open(&layers.store(&arguments.store)?).await?;
         store.create_bootstrap(&stored).await?;
         store.close().await;
         Ok::<_, CliError>(())
@@ -146,6 +146,12 @@ fn text(flag: &str, value: &str) -> Result<String, CliError> {
         )));
     }
     Ok(value.to_owned())
+}
+
+/// The words of all values.
+fn words(values: &[String]) -> Vec<String> {
+    let words = values.iter().flat_map(|value| value.split_whitespace());
+    words.map(str::to_owned).collect()
 }
 
 fn list(flag: &str, values: &[String]) -> Result<Vec<String>, CliError> {

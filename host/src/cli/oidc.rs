@@ -10,6 +10,8 @@ use super::{CliError, runtime};
 /// The provider may take its time to be asked for its keys.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const PATH: &str = "/admin/oidc/config";
+/// No answer of the admin listener is larger.
+const MAX_BODY: usize = 1024 * 1024;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OidcCommand {
@@ -122,6 +124,8 @@ impl Target {
     fn new(address: &str) -> Result<Self, AdminError> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
+            // It is on this machine or in its own network; what is asked is for nobody between.
+            .no_proxy()
             .redirect(reqwest::redirect::Policy::none());
         let (client, base) = match address.strip_prefix("unix:") {
             Some(path) if !path.is_empty() => {
@@ -153,9 +157,15 @@ impl Target {
             url: self.name.clone(),
             reason: root_cause(&error),
         };
-        let response = request.send().await.map_err(unreachable)?;
+        let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(unreachable)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len().saturating_add(chunk.len()) > MAX_BODY {
+                return Err(AdminError::NotAdmin(self.name.clone()));
+            }
+            body.extend_from_slice(&chunk);
+        }
         let Ok(answer) = serde_json::from_slice::<Value>(&body) else {
             return Err(AdminError::NotAdmin(self.name.clone()));
         };

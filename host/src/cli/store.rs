@@ -125,7 +125,7 @@ async fn take_over(
     families: &[ImportedFamily],
     only_try: bool,
 ) -> Result<Outcome, CliError> {
-    let location = layers.store(&arguments.store);
+    let location = layers.store(&arguments.store)?;
     // Opening it would make it.
     if only_try && is_absent(&location) {
         return Ok(Outcome {
@@ -281,7 +281,7 @@ fn counts_json(counts: ImportCounts) -> Map<String, Value> {
 }
 
 fn check(arguments: &CheckArgs, layers: &Layers) -> Result<ExitCode, CliError> {
-    let location = layers.store(&arguments.store);
+    let location = layers.store(&arguments.store)?;
     let found = runtime()?.block_on(Store::check(&location))?;
     match arguments.format {
         Format::Text => print_check(&location, &found),
@@ -325,7 +325,7 @@ fn print_check(location: &StoreLocation, found: &StoreCheck) {
 }
 
 fn migrate(arguments: &MigrateArgs, layers: &Layers) -> Result<ExitCode, CliError> {
-    let location = layers.store(&arguments.store);
+    let location = layers.store(&arguments.store)?;
     let (before, after) = runtime()?.block_on(async {
         let before = if is_absent(&location) {
             0

@@ -35,6 +35,8 @@ pub struct ServeSection {
     pub oidc_client_id: Option<String>,
     /// `--oidc-allow-http`.
     pub oidc_allow_http: Option<bool>,
+    /// `--oidc-ca`.
+    pub oidc_ca: Option<PathBuf>,
     /// `--oidc-timeout`.
     #[serde(deserialize_with = "text::duration")]
     pub oidc_timeout: Option<Duration>,

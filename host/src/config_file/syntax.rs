@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn places_count_from_one() {
-        for (start, expected) in [(0, (1, 1)), (2, (1, 3)), (4, (2, 1)), (6, (2, 2))] {
+        for (start, expected) in [(0, (1, 1)), (3, (1, 3)), (4, (2, 1)), (6, (2, 2))] {
             let place = place("aä\nöx\n", Some(start..start));
             assert_eq!(place, expected, "{start}");
         }

@@ -48,7 +48,8 @@ impl ExtAuthz {
     /// [`ExtAuthzError`].
     pub async fn start(settings: &ExtAuthzSettings) -> Result<Self, ExtAuthzError> {
         let (file, authorization) = ConfigurationFile::open(&settings.config)?;
-        let client = http_get::client(key_fetching::TIMEOUT).map_err(ExtAuthzError::Client)?;
+        let client =
+            http_get::client(key_fetching::TIMEOUT, None).map_err(ExtAuthzError::Client)?;
         let bound = listener::bind(&settings.listen).await?;
         if !bound.address().is_local() {
             tracing::warn!(

@@ -119,6 +119,21 @@ impl KeyFolder {
         self.load(now, None)
     }
 
+    /// Has keys that no longer sign stay published for at least `seconds`: as long as what they
+    /// signed is good.
+    ///
+    /// # Errors
+    /// [`KeySetError`].
+    pub fn keep_retired(&self, seconds: i64, now: i64) -> Result<(), KeySetError> {
+        if self.set()?.keep_retired >= seconds {
+            return Ok(());
+        }
+        let _lock = self.lock(PATIENCE)?;
+        let mut set = self.explicit(now)?;
+        set.keep_retired = set.keep_retired.max(seconds);
+        self.write(&set)
+    }
+
     /// The key that signs at `now`. Makes and changes nothing.
     ///
     /// # Errors

@@ -13,12 +13,14 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::client_address::is_trusted;
 use super::limits::MAX_HEADERS;
+use super::places::Places;
 use super::{Limits, TlsKeeper, connection};
 
 /// How long to wait where the system has no room for a connection.
 const PAUSE: Duration = Duration::from_millis(500);
-/// That all connections are taken is not said more often.
+/// That all connections are taken, or all of one address, is not said more often.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
 /// Requests at a time on one connection of HTTP/2.
 const STREAMS: u32 = 128;
@@ -40,6 +42,7 @@ pub(super) struct Serving {
     pub(super) tls: Option<Arc<TlsKeeper>>,
     pub(super) limits: Limits,
     pub(super) trusted_proxies: Vec<IpNet>,
+    places: Arc<Places>,
 }
 
 enum Accepted {
@@ -53,6 +56,7 @@ pub(super) async fn run(socket: Socket, serving: Arc<Serving>, shutdown: impl Fu
     let (running, ending) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut said: Option<Instant> = None;
+    let mut said_of_one: Option<Instant> = None;
     loop {
         let has_room = connections.len() < serving.limits.max_connections;
         if !has_room && said.is_none_or(|said| said.elapsed() > SAID_AGAIN) {
@@ -66,7 +70,19 @@ pub(super) async fn run(socket: Socket, serving: Arc<Serving>, shutdown: impl Fu
             () = shutdown.as_mut() => break,
             Some(ended) = connections.join_next(), if !connections.is_empty() => note(ended),
             accepted = socket.accept(), if has_room => match accepted {
-                Ok(accepted) => spawn(&mut connections, &serving, accepted, ending.clone()),
+                Ok(accepted) => {
+                    let refused = spawn(&mut connections, &serving, accepted, ending.clone());
+                    if let Some(source) = refused
+                        && said_of_one.is_none_or(|said| said.elapsed() > SAID_AGAIN)
+                    {
+                        said_of_one = Some(Instant::now());
+                        tracing::warn!(
+                            %source,
+                            max_connections = serving.limits.per_source(),
+                            "all connections of one address are taken, further ones are closed"
+                        );
+                    }
+                }
                 // The caller has gone already.
                 Err(error) if is_the_connections(&error) => {}
                 Err(error) => {
@@ -105,6 +121,7 @@ impl Serving {
             router: router.with_state(()),
             http: http(&limits),
             tls,
+            places: Arc::new(Places::new(limits.per_source())),
             limits,
             trusted_proxies,
         }
@@ -126,24 +143,39 @@ impl Socket {
     }
 }
 
+/// Serves a connection in a task of its own; returns its source instead where that has no place
+/// left, and closes it.
 fn spawn(
     connections: &mut JoinSet<()>,
     serving: &Arc<Serving>,
     accepted: Accepted,
     ending: watch::Receiver<()>,
-) {
+) -> Option<IpAddr> {
     let serving = Arc::clone(serving);
     match accepted {
         Accepted::Tcp(stream, from) => {
             // Fails where the caller has gone, which the connection will find out.
             drop(stream.set_nodelay(true));
             let socket: IpAddr = from.ip().to_canonical();
-            connections.spawn(connection::serve(serving, stream, Some(socket), ending));
+            // All callers behind a proxy have its address.
+            let place = if is_trusted(&socket, &serving.trusted_proxies) {
+                None
+            } else {
+                let Some(place) = serving.places.take(socket) else {
+                    return Some(socket);
+                };
+                Some(place)
+            };
+            connections.spawn(async move {
+                connection::serve(serving, stream, Some(socket), ending).await;
+                drop(place);
+            });
         }
         Accepted::Unix(stream) => {
             connections.spawn(connection::serve(serving, stream, None, ending));
         }
     }
+    None
 }
 
 fn http(limits: &Limits) -> auto::Builder<TokioExecutor> {

@@ -1,14 +1,16 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use ipnet::IpNet;
 
 /// The caller's address. It is `peer`, the other end of the connection, unless that is one of the
-/// `trusted` proxies: then it is the last address in `X-Forwarded-For` or `Forwarded` (RFC 7239)
-/// that is none of them, or the first one if all are.
+/// `trusted` proxies: then it is the last address in `X-Forwarded-For`, or in `Forwarded`
+/// (RFC 7239) where there is no `X-Forwarded-For`, that is none of them, or the first one if all
+/// are. Several lines of a header count as one list, in their order (RFC 9110 section 5.3). A proxy
+/// that writes `Forwarded` has to take `X-Forwarded-For` of callers away.
 ///
-/// Where there are several such headers, or what has to be looked at is malformed or names no
-/// address, it is `peer`. IPv4 addresses that are written as IPv6 come out as IPv4.
+/// Where what has to be looked at is malformed or names no address, it is `peer`. IPv4 addresses
+/// that are written as IPv6 come out as IPv4.
 ///
 /// ```
 /// use axum::http::HeaderMap;
@@ -30,24 +32,27 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
 }
 
 fn named_by_proxies(headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
-    let mut lists = headers.get_all("x-forwarded-for").iter();
-    let mut forwarded = headers.get_all(header::FORWARDED).iter();
-    // With two, one may be the caller's own that the proxies have handed on.
-    match (
-        lists.next(),
-        lists.next(),
-        forwarded.next(),
-        forwarded.next(),
-    ) {
-        (Some(list), None, None, None) => {
-            let entries = list.to_str().ok()?.rsplit(',').map(parse_address);
-            last_untrusted(entries, trusted)
-        }
-        (None, None, Some(list), None) => {
-            let elements = split_unquoted(list.to_str().ok()?, ',')?;
-            last_untrusted(elements.into_iter().rev().map(forwarded_for), trusted)
-        }
-        _ => None,
+    let mut lines = headers.get_all("x-forwarded-for").iter().rev().peekable();
+    if lines.peek().is_some() {
+        // Taken as bytes: what the caller wrote before need not be text.
+        let entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        let addresses = entries.map(|entry| parse_address(std::str::from_utf8(entry).ok()?));
+        return last_untrusted(addresses, trusted);
+    }
+    // Each line by itself: a quotation that a caller leaves open does not reach into the next.
+    let lines = headers.get_all(header::FORWARDED).iter().rev();
+    last_untrusted(lines.flat_map(forwarded_by), trusted)
+}
+
+/// The addresses of one line of `Forwarded`, from the last on.
+fn forwarded_by(line: &HeaderValue) -> Vec<Option<IpAddr>> {
+    let elements = line
+        .to_str()
+        .ok()
+        .and_then(|text| split_unquoted(text, ','));
+    match elements {
+        Some(elements) => elements.into_iter().rev().map(forwarded_for).collect(),
+        None => vec![None],
     }
 }
 
@@ -68,7 +73,8 @@ fn last_untrusted(
     first
 }
 
-fn is_trusted(address: &IpAddr, trusted: &[IpNet]) -> bool {
+/// Whether one of the proxies has the address.
+pub(super) fn is_trusted(address: &IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(address))
 }
 
@@ -129,7 +135,7 @@ fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderName;
 
     use super::*;
     use crate::listener::parse_network;
@@ -169,6 +175,7 @@ mod tests {
             ("192.0.2.7, 10.9.9", PROXY),
             ("192.0.2.7:99999", PROXY),
             ("[192.0.2.7]", PROXY),
+            ("\u{e9}, 192.0.2.7", "192.0.2.7"),
             ("\u{e9}", PROXY),
         ] {
             assert_eq!(
@@ -218,11 +225,36 @@ mod tests {
     }
 
     #[test]
-    fn several_headers_tell_nothing() {
-        let x = ("x-forwarded-for", "192.0.2.7");
-        let forwarded = ("forwarded", "for=192.0.2.7");
-        for headers in [[x, x], [forwarded, forwarded], [x, forwarded]] {
-            assert_eq!(found(PROXY, &headers), PROXY, "{headers:?}");
+    fn several_lines_are_one_list() {
+        let x = |value| ("x-forwarded-for", value);
+        let forwarded = |value| ("forwarded", value);
+        for (headers, address) in [
+            (vec![x("1.1.1.1"), x("192.0.2.7")], "192.0.2.7"),
+            (vec![x("192.0.2.7"), x("10.0.0.2, 10.0.0.3")], "192.0.2.7"),
+            (vec![x("\u{e9}"), x("192.0.2.7, 10.0.0.3")], "192.0.2.7"),
+            (vec![x("10.0.0.2"), x("10.0.0.3")], "10.0.0.2"),
+            (vec![x("192.0.2.7"), x("unknown")], PROXY),
+            (
+                vec![forwarded("for=1.1.1.1"), forwarded("for=192.0.2.7")],
+                "192.0.2.7",
+            ),
+            (
+                vec![forwarded("for=\"1.1.1.1"), forwarded("for=192.0.2.7")],
+                "192.0.2.7",
+            ),
+            (
+                vec![forwarded("for=192.0.2.7"), forwarded("for=10.0.0.2")],
+                "192.0.2.7",
+            ),
+            (
+                vec![forwarded("for=192.0.2.7"), forwarded("for=unknown")],
+                PROXY,
+            ),
+            (vec![x("192.0.2.7"), forwarded("for=1.1.1.1")], "192.0.2.7"),
+            (vec![forwarded("for=1.1.1.1"), x("192.0.2.7")], "192.0.2.7"),
+            (vec![forwarded("for=1.1.1.1"), x("unknown")], PROXY),
+        ] {
+            assert_eq!(found(PROXY, &headers), address, "{headers:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ mod client_address;
 mod connection;
 mod error;
 mod limits;
+mod places;
 mod tls_files;
 mod tls_keeper;
 mod unix_socket;
@@ -31,6 +32,7 @@ pub use certificate::ClientCertificate;
 pub use client_address::client_address;
 pub use error::{ListenError, TlsError};
 pub use limits::Limits;
+pub(crate) use places::network;
 pub use tls_files::{TlsFiles, check_tls};
 pub use tls_keeper::TlsKeeper;
 

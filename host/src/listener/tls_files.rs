@@ -170,6 +170,12 @@ impl TlsFiles {
 }
 
 impl TlsTexts {
+    /// Equal for equal authorities of clients only; none without.
+    pub(super) fn client_ca_fingerprint(&self) -> Option<[u8; 32]> {
+        let text = self.client_ca.as_ref()?;
+        Some(Sha256::digest(text.as_slice()).into())
+    }
+
     /// Equal for equal texts only: their SHA-256.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();

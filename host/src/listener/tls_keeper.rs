@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::tls_files::{TlsServer, TlsTexts};
@@ -14,7 +15,8 @@ use crate::hangup::Hangups;
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Certificate, key and client authorities that follow their files. New handshakes are made with
-/// what is in use then; connections go on with what they began with.
+/// what is in use then; connections go on with what they began with, but for those whose client
+/// showed a certificate: they end when the client authorities change.
 ///
 /// Files that do not fit together change nothing: what was in use stays in use, and the failure
 /// is logged once.
@@ -23,12 +25,16 @@ pub struct TlsKeeper {
     files: TlsFiles,
     current: ArcSwap<TlsServer>,
     status: Mutex<Status>,
+    /// Told when other client authorities are in use.
+    client_ca: watch::Sender<()>,
 }
 
 #[derive(Debug)]
 struct Status {
     /// Of the texts in use.
     loaded: [u8; 32],
+    /// Of the client authorities in use.
+    client_ca: Option<[u8; 32]>,
     /// Logged once, not every ten seconds.
     last_failure: Option<String>,
 }
@@ -46,8 +52,10 @@ impl TlsKeeper {
             current: ArcSwap::from_pointee(server),
             status: Mutex::new(Status {
                 loaded: texts.fingerprint(),
+                client_ca: texts.client_ca_fingerprint(),
                 last_failure: None,
             }),
+            client_ca: watch::Sender::new(()),
             files,
         })
     }
@@ -55,6 +63,12 @@ impl TlsKeeper {
     /// What the next handshake is made with.
     pub fn current(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.load().config)
+    }
+
+    /// Tells when the client authorities have changed. To be taken before [`TlsKeeper::current`],
+    /// so that no change is missed.
+    pub(super) fn client_ca_changes(&self) -> watch::Receiver<()> {
+        self.client_ca.subscribe()
     }
 
     /// The last moment of the server certificate's validity, Unix time in seconds.
@@ -79,11 +93,9 @@ impl TlsKeeper {
                 status.last_failure = None;
                 Ok(false)
             }
-            Ok(Some((server, fingerprint))) => {
-                *status = Status {
-                    loaded: fingerprint,
-                    last_failure: None,
-                };
+            Ok(Some((server, next))) => {
+                let other_ca = next.client_ca != status.client_ca;
+                *status = next;
                 tracing::info!(
                     certificate = %self.files.cert.display(),
                     not_after = server.not_after,
@@ -91,6 +103,13 @@ impl TlsKeeper {
                 );
                 warn_of_end(&self.files, &server);
                 self.current.store(Arc::new(server));
+                if other_ca {
+                    tracing::info!(
+                        "the authorities of services' certificates changed, connections with such \
+                         a certificate are ended"
+                    );
+                    self.client_ca.send_replace(());
+                }
                 Ok(true)
             }
             Err(error) => {
@@ -123,13 +142,18 @@ impl TlsKeeper {
         &self,
         texts: &TlsTexts,
         status: &Status,
-    ) -> Result<Option<(TlsServer, [u8; 32])>, TlsError> {
+    ) -> Result<Option<(TlsServer, Status)>, TlsError> {
         let fingerprint = texts.fingerprint();
         if fingerprint == status.loaded {
             return Ok(None);
         }
         let server = self.files.server(texts)?;
-        Ok(Some((server, fingerprint)))
+        let next = Status {
+            loaded: fingerprint,
+            client_ca: texts.client_ca_fingerprint(),
+            last_failure: None,
+        };
+        Ok(Some((server, next)))
     }
 
     fn status(&self) -> MutexGuard<'_, Status> {

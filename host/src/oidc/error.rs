@@ -17,6 +17,14 @@ pub enum OidcError {
     /// The client's id cannot be used.
     #[error("the OIDC client id is empty: give the one that tokens are issued to")]
     ClientId,
+    /// The file of authorities cannot be used.
+    #[error("authorities of the OIDC provider `{path}`: {reason}")]
+    Authorities {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The HTTP client cannot be made.
     #[error("cannot make an HTTP client: {0}")]
     Client(reqwest::Error),
@@ -69,6 +77,7 @@ impl OidcError {
         match self {
             OidcError::Url { .. } => "oidc_url",
             OidcError::ClientId => "oidc_client_id",
+            OidcError::Authorities { .. } => "oidc_ca",
             OidcError::Client(_) => "oidc_client",
             OidcError::Unreachable { .. } => "oidc_unreachable",
             OidcError::Discovery { .. } => "oidc_discovery",

@@ -116,15 +116,14 @@ impl ProviderHandle {
     /// A provider that is not yet in use.
     ///
     /// The client's secret is for the issuer that the service was started with: another one, whom
-    /// it would tell the secret, does not get it.
+    /// it would tell the secret, does not get it, and nobody does where there was none.
     ///
     /// # Errors
     /// [`OidcError::Url`], [`OidcError::ClientId`], [`OidcError::Client`].
     pub fn build(&self, client: OidcClient) -> Result<OidcProvider, OidcError> {
         let mut options = self.options.clone();
-        if let Some(own) = &self.settings
-            && own.issuer != client.issuer
-        {
+        let own = self.settings.as_ref().map(|own| own.issuer.as_str());
+        if own != Some(client.issuer.as_str()) {
             options.client_secret = None;
         }
         OidcProvider::new(client, options)
@@ -274,7 +273,7 @@ mod tests {
         for (settings, issuer, introspects) in [
             (Some(own), own, true),
             (Some(own), "https://other.example", false),
-            (None, "https://other.example", true),
+            (None, "https://other.example", false),
         ] {
             let handle = ProviderHandle::new(settings.map(client), options.clone()).unwrap();
             let provider = handle.build(client(issuer)).unwrap();

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
@@ -13,7 +14,7 @@ const MAX_BODY: usize = 1024 * 1024;
 /// # Errors
 /// [`OidcError::Client`], [`OidcError::Unreachable`]; a status other than 200 is the latter.
 pub async fn fetch_document(url: &str, timeout: Duration) -> Result<Vec<u8>, OidcError> {
-    let document = get(&client(timeout)?, url, None).await?;
+    let document = get(&client(timeout, None)?, url, None).await?;
     match document.status {
         200 => Ok(document.body),
         status => Err(OidcError::Unreachable {
@@ -25,8 +26,25 @@ pub async fn fetch_document(url: &str, timeout: Duration) -> Result<Vec<u8>, Oid
 
 /// A client that waits a bounded time and follows no redirect: where to is not the caller's to
 /// choose.
-pub(crate) fn client(timeout: Duration) -> Result<reqwest::Client, OidcError> {
-    reqwest::Client::builder()
+pub(crate) fn client(
+    timeout: Duration,
+    authorities: Option<&Path>,
+) -> Result<reqwest::Client, OidcError> {
+    let mut builder = reqwest::Client::builder();
+    if let Some(path) = authorities {
+        let wrong = |reason: String| OidcError::Authorities {
+            path: path.display().to_string(),
+            reason,
+        };
+        let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+            .map_err(|error| wrong(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(wrong("it has no certificate in PEM".to_owned()));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder
         .connect_timeout(timeout.min(Duration::from_secs(3)))
         .timeout(timeout)
         .redirect(reqwest::redirect::Policy::none())

@@ -1,11 +1,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokensmith_engine::claims::{ClaimRules, Claims};
 use tokensmith_engine::jose::Limits;
 use tokensmith_engine::oidc::check_introspection;
 use tokensmith_engine::verify::{Cached, TokenDigest, VerdictCache};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::{ClientSecret, OidcError, http_get};
 use crate::clock::unix_now;
@@ -18,6 +20,8 @@ const KEPT: usize = 1024;
 /// At most this many questions at a time: callers with made-up tokens must not turn against the
 /// provider.
 const AT_A_TIME: usize = 16;
+/// No question waits longer for its turn.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks the provider about opaque access tokens (RFC 7662).
 #[derive(Debug)]
@@ -90,8 +94,14 @@ impl Introspector {
     }
 
     async fn ask(&self, endpoint: &str, token: &str) -> Result<Vec<u8>, OidcError> {
+        let Ok(turn) = timeout(PATIENCE, self.turns.acquire()).await else {
+            return Err(OidcError::Unreachable {
+                url: endpoint.to_owned(),
+                reason: "too many other tokens are asked about".to_owned(),
+            });
+        };
         // The semaphore is never closed.
-        let _turn = self.turns.acquire().await.map_err(|_| OidcError::NoKeys)?;
+        let _turn = turn.map_err(|_| OidcError::NoKeys)?;
         let credentials = (self.client_id.as_str(), self.secret.as_str());
         let parameters = [("token", token), ("token_type_hint", "access_token")];
         let document =
@@ -110,5 +120,30 @@ impl Introspector {
 
     fn kept(&self) -> MutexGuard<'_, VerdictCache<Claims>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_wait_for_a_turn_has_an_end() {
+        let issuer = "https://idp.example";
+        let introspector = Introspector::new(
+            http_get::client(Duration::from_secs(1), None).unwrap(),
+            "tokensmith",
+            ClientSecret::new("s".to_owned()).unwrap(),
+            ClaimRules::generic(issuer, ["tokensmith"]),
+        );
+        let turns = introspector.turns.acquire_many(16).await.unwrap();
+        let began = std::time::Instant::now();
+        let asked = introspector.introspect(issuer, "opaque").await;
+        let error = asked.unwrap_err();
+        assert!(began.elapsed() < 2 * PATIENCE);
+        assert!(!error.is_about_token(), "{error}");
+        assert_eq!(error.code(), "oidc_unreachable");
+        assert_eq!(introspector.counts(), (0, 1));
+        drop(turns);
     }
 }

@@ -33,7 +33,7 @@ impl OidcProvider {
         if client.client_id.trim().is_empty() {
             return Err(OidcError::ClientId);
         }
-        let requests = http_get::client(options.timeout)?;
+        let requests = http_get::client(options.timeout, options.authorities.as_deref())?;
         let id_rules = ClaimRules::generic(&client.issuer, [&client.client_id]);
         let mut audiences = vec![client.client_id.clone()];
         audiences.extend(options.access_token_audiences);

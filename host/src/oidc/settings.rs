@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ClientSecret;
@@ -16,6 +17,8 @@ pub struct OidcClient {
 pub struct OidcOptions {
     /// Whether plain http is allowed to another machine.
     pub allow_http: bool,
+    /// A PEM file of authorities that its certificate may be of, beside the system's.
+    pub authorities: Option<PathBuf>,
     /// The longest a request to the provider may take.
     pub timeout: Duration,
     /// The client's secret; without, opaque access tokens cannot be introspected.
@@ -28,6 +31,7 @@ impl Default for OidcOptions {
     fn default() -> Self {
         Self {
             allow_http: false,
+            authorities: None,
             timeout: Duration::from_secs(5),
             client_secret: None,
             access_token_audiences: Vec::new(),

@@ -2,12 +2,16 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+pub(super) use crate::listener::network;
+
 /// Failed attempts after which an address has to wait.
 const ATTEMPTS: usize = 5;
 /// Seconds for which a failed attempt counts.
 const WINDOW: i64 = 60;
 /// More addresses than this are not remembered; the oldest go first.
 const ADDRESSES: usize = 65_536;
+/// So many are left when the oldest went: not each failure has to look for them.
+const LEFT: usize = ADDRESSES - ADDRESSES / 8;
 
 /// Counts failed redemptions by the peer's address, the socket's and never a header's.
 #[derive(Debug, Default)]
@@ -29,20 +33,7 @@ impl AttemptLimiter {
     pub(super) fn failed(&self, peer: IpAddr, now: i64) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= ADDRESSES {
-            failures.retain(|_, times| {
-                times
-                    .last()
-                    .is_some_and(|time| now.saturating_sub(*time) < WINDOW)
-            });
-        }
-        if failures.len() >= ADDRESSES {
-            let oldest = failures
-                .iter()
-                .min_by_key(|(_, times)| times.last().copied())
-                .map(|(peer, _)| *peer);
-            if let Some(oldest) = oldest {
-                failures.remove(&oldest);
-            }
+            make_room(&mut failures, now);
         }
         let times = failures.entry(network(peer)).or_default();
         times.retain(|time| now.saturating_sub(*time) < WINDOW);
@@ -53,14 +44,24 @@ impl AttemptLimiter {
     }
 }
 
-/// What counts as one caller: an IPv6 host has a whole /64 to choose its address from.
-pub(super) fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            IpAddr::V6(network.into())
-        }
+/// Forgets the addresses whose last failure no longer counts, and the oldest beyond [`LEFT`].
+fn make_room(failures: &mut HashMap<IpAddr, Vec<i64>>, now: i64) {
+    failures.retain(|_, times| {
+        times
+            .last()
+            .is_some_and(|time| now.saturating_sub(*time) < WINDOW)
+    });
+    let surplus = failures.len().saturating_sub(LEFT);
+    if surplus == 0 {
+        return;
+    }
+    let mut by_age: Vec<(Option<i64>, IpAddr)> = failures
+        .iter()
+        .map(|(peer, times)| (times.last().copied(), *peer))
+        .collect();
+    by_age.sort_unstable();
+    for (_, peer) in by_age.iter().take(surplus) {
+        failures.remove(peer);
     }
 }
 
@@ -106,5 +107,21 @@ mod tests {
             limiter.failed(IpAddr::V4(address.into()), i64::from(address) / 10_000);
         }
         assert!(limiter.failures.lock().unwrap().len() <= ADDRESSES);
+    }
+
+    #[test]
+    fn the_oldest_go_many_at_a_time() {
+        let limiter = AttemptLimiter::default();
+        let peer = |number: u32| IpAddr::V4(number.into());
+        let most = u32::try_from(ADDRESSES).unwrap();
+        for number in 0..most {
+            limiter.failed(peer(number), i64::from(number >= 100));
+        }
+        assert_eq!(limiter.failures.lock().unwrap().len(), ADDRESSES);
+        limiter.failed(peer(most), 2);
+        let failures = limiter.failures.lock().unwrap();
+        assert_eq!(failures.len(), LEFT + 1);
+        assert!((0..100).all(|number| !failures.contains_key(&peer(number))));
+        assert!(failures.contains_key(&peer(most)));
     }
 }

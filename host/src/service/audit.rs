@@ -93,7 +93,7 @@ impl Auditor {
                 subject: text(claims, "sub"),
                 jti: Some(text(claims, "jti")),
                 kid: Some(minted.kid.as_str()),
-                about: None,
+                about: Some(&about(minted)),
                 ..done(event, caller, &caller.name())
             },
             durable,
@@ -238,6 +238,20 @@ fn done<'r>(event: AuditEvent, caller: &'r Caller, client: &'r str) -> AuditReco
         kid: None,
         about: None,
     }
+}
+
+/// What else a line about an issued token tells: for whom and what for, who asked and acts.
+fn about(minted: &Minted) -> Map<String, Value> {
+    let mut about = Map::new();
+    for name in ["aud", "scope", "client_id", "act"] {
+        if let Some(value) = minted.claims.get(name) {
+            about.insert(name.to_owned(), value.clone());
+        }
+    }
+    if !minted.rules.is_empty() {
+        about.insert("rules".to_owned(), minted.rules.clone().into());
+    }
+    about
 }
 
 fn text<'c>(claims: &'c Map<String, Value>, name: &str) -> &'c str {

@@ -144,7 +144,8 @@ impl Service {
             return Err(OauthError::invalid_client(
                 "clients have no secrets here: send `client_assertion`, or a certificate",
                 "client_auth_method",
-            ));
+            )
+            .challenged());
         }
         let named = form.optional("client_id");
         if let Some(assertion) = form.optional("client_assertion") {
@@ -206,8 +207,9 @@ impl Service {
         let verified = match unverified.verify(&self.clients.keys, &audiences, now) {
             Ok(verified) => verified,
             Err(error) => {
-                let answer = self.not_this_client(caller, &client_id, error.code()).await;
-                return Err(answer.described(error.to_string()));
+                tracing::info!(client_id, %error, "a client assertion is refused");
+                let code = error.code();
+                return Err(self.not_this_client(caller, &client_id, code).await);
             }
         };
         let text = format!("client_assertion\n{client_id}\n{}", verified.jti);
@@ -244,5 +246,6 @@ impl Service {
             return error;
         }
         OauthError::invalid_client("the client is not known, or has not shown who it is", code)
+            .recorded()
     }
 }

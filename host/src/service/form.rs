@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, header};
 
+use super::Narrowing;
 use super::oauth_error::OauthError;
 
 /// Parameters that may be given several times (RFC 8693 section 2.1).
@@ -75,6 +76,14 @@ impl Form {
     pub(super) fn targets(&self) -> Vec<String> {
         let targets = self.all("audience").chain(self.all("resource"));
         targets.map(str::to_owned).collect()
+    }
+
+    /// What is asked for of what is granted.
+    pub(super) fn narrowing(&self) -> Narrowing {
+        Narrowing {
+            targets: self.targets(),
+            scopes: self.scopes(),
+        }
     }
 
     /// `scope` as a list (RFC 6749 section 3.3); nothing where it is not given.

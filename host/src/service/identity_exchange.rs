@@ -1,22 +1,19 @@
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
-use serde_json::{Value, json};
-use tokensmith_engine::exchange::{TokenType, UserTokenRequest, user_claims};
 use tokensmith_engine::jose::Limits;
 use tokensmith_engine::oidc::TokenKind;
 
 use super::caller::Caller;
 use super::credentials::bearer;
 use super::oauth_error::OauthError;
-use super::token::{no_store, scope_text};
-use super::{Minted, Service};
+use super::token::{Granted, of_identity};
+use super::{Minted, Narrowing, Service};
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
 use crate::oidc::{ExpectedToken, Identity, IdentityProvider, OidcError, Presented};
@@ -48,16 +45,7 @@ pub(super) async fn exchange(
         .as_ref()
         .map_or_else(OauthError::code, |_| "issued");
     service.metrics.issuance("identity_token", outcome);
-    let minted = exchanged?;
-    let exp = minted.claims.get("exp").and_then(Value::as_i64);
-    let answer = json!({
-        "access_token": minted.token,
-        "token_type": "Bearer",
-        "expires_in": exp.unwrap_or(0).saturating_sub(unix_now()).max(0),
-        "issued_token_type": service.settings.issued_token_type.urn(TokenType::AccessToken),
-        "scope": scope_text(&minted.claims),
-    });
-    Ok((no_store(), Json(answer)).into_response())
+    Ok(Granted::alone(exchanged?).answer(&service))
 }
 
 /// Who the OpenID provider says that its token is of.
@@ -83,29 +71,6 @@ pub(super) async fn identity(
     }
 }
 
-/// Mints and records a user's token.
-///
-/// # Errors
-/// What [`user_claims`] refuses, and 503 where it cannot be recorded.
-pub(super) fn issue(
-    service: &Service,
-    caller: &Caller,
-    identity: &Identity,
-    request: &UserTokenRequest,
-) -> Result<Minted, OauthError> {
-    let minted = service
-        .mint(|issuance| user_claims(&identity.claims, &service.rules, request, issuance))
-        .inspect_err(|error| {
-            service
-                .auditor
-                .refused(AuditEvent::Denied, "exchange_refused", caller, error.code());
-        })?;
-    service
-        .auditor
-        .issued(AuditEvent::Exchange, "identity_exchanged", caller, &minted)?;
-    Ok(minted)
-}
-
 async fn read_and_exchange(
     service: &Service,
     caller: &Caller,
@@ -118,7 +83,13 @@ async fn read_and_exchange(
     let request = request(&body)?;
     let presented = Presented::new(token, ExpectedToken::Any);
     let identity = identity(service, caller, presented).await?;
-    issue(service, caller, &identity, &request)
+    let minted = of_identity(service, caller, None, None, &identity, request);
+    minted.inspect_err(|error| {
+        let event = AuditEvent::Denied;
+        service
+            .auditor
+            .refused(event, "exchange_refused", caller, error.code());
+    })
 }
 
 /// Only what a caller could guess at counts against its address: what is signed cannot be.
@@ -142,17 +113,19 @@ async fn not_verified(
     if error.is_unknown_token() {
         service.attempt_failed(caller, unix_now()).await;
     }
-    OauthError::unauthorized("invalid_token", error.to_string()).with_code(error.code())
+    OauthError::unauthorized("invalid_token", error.to_string())
+        .with_code(error.code())
+        .recorded()
 }
 
-fn request(body: &[u8]) -> Result<UserTokenRequest, OauthError> {
+fn request(body: &[u8]) -> Result<Narrowing, OauthError> {
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(UserTokenRequest::default());
+        return Ok(Narrowing::default());
     }
     let body: Body = serde_json::from_slice(body).map_err(|error| {
         OauthError::invalid_request(format!("the body is not the JSON expected: {error}"))
     })?;
-    Ok(UserTokenRequest {
+    Ok(Narrowing {
         scopes: body.scope.map(|scope| match scope {
             Scope::List(list) => list,
             Scope::Text(text) => text.split_ascii_whitespace().map(str::to_owned).collect(),

@@ -94,6 +94,15 @@ async fn authorize(
     if !caller.shows(&claims) {
         return Err(refused("token_bound"));
     }
+    // A resource server has its callers' tokens too: those for others are not for asking here.
+    let settings = &service.settings;
+    let is_ours = |audience: &str| {
+        audience == settings.issuer || settings.audiences.iter().any(|own| own == audience)
+    };
+    let for_us = claims.audiences().any(is_ours) || claims.scopes().any(|own| own == SCOPES[0]);
+    if !for_us {
+        return Err(refused("audience_mismatch"));
+    }
     if !claims.scopes().any(|scope| SCOPES.contains(&scope)) {
         denied("insufficient_scope");
         return Err(OauthError::insufficient_scope(

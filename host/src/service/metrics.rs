@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use crate::telemetry::StoreSpan;
+
 /// Upper bounds of a histogram's buckets in microseconds.
 const BOUNDS: [u64; 13] = [
     250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
@@ -21,12 +23,13 @@ pub(super) struct Metrics {
     store: Family<&'static str, Histogram>,
 }
 
-/// Measures until it is dropped.
+/// Measures, and traces, until it is dropped.
 #[must_use = "it measures until it is dropped"]
 pub(super) struct StoreTimer<'m> {
     metrics: &'m Metrics,
     operation: &'static str,
     started: Instant,
+    span: StoreSpan,
 }
 
 impl Metrics {
@@ -53,6 +56,7 @@ impl Metrics {
             metrics: self,
             operation,
             started: Instant::now(),
+            span: StoreSpan::start(operation),
         }
     }
 
@@ -99,6 +103,7 @@ impl Drop for StoreTimer<'_> {
         self.metrics
             .store
             .change(self.operation, |one| one.observe(duration));
+        self.span.end();
     }
 }
 

@@ -163,7 +163,11 @@ impl Listening {
         let oidc = Arc::new(oidc);
         let keys = match &settings.key_file {
             Some(path) => ServiceKeys::of_file(path)?,
-            None => ServiceKeys::of_folder(&settings.key_dir, settings.rotate_every)?,
+            None => ServiceKeys::of_folder(
+                &settings.key_dir,
+                settings.rotate_every,
+                settings.token_lifetime,
+            )?,
         };
         let tls = match &settings.tls {
             Some(files) => Some(Arc::new(TlsKeeper::load(files.clone())?)),
@@ -298,6 +302,17 @@ impl Listening {
 }
 
 impl Service {
+    /// The client that a token without `client_id` is issued to: a service itself, and for a user
+    /// the client that the user signed in to.
+    fn client_of(&self, claims: &Map<String, Value>) -> String {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+        if text("principal_type") == "service" {
+            return text("sub").to_owned();
+        }
+        let provider = self.oidc.describe();
+        provider.map_or_else(String::new, |provider| provider.client.client_id)
+    }
+
     /// What the service supplies for a token.
     fn issuance<'a>(&'a self, jti: &'a str, nonce: &'a str) -> Issuance<'a> {
         Issuance {
@@ -326,9 +341,8 @@ impl Service {
         let claims = match self.settings.access_token_type {
             AccessTokenType::Jwt => claims,
             AccessTokenType::AtJwt => {
-                let sub = claims.get("sub").and_then(Value::as_str);
-                let sub = sub.unwrap_or_default().to_owned();
-                as_at_jwt(claims, &sub)
+                let client = self.client_of(&claims);
+                as_at_jwt(claims, &client)
             }
         };
         let typ = self.settings.access_token_type.name();
@@ -337,25 +351,40 @@ impl Service {
             token,
             claims,
             kid: key.jwk().thumbprint(),
+            rules: Vec::new(),
         })
     }
 }
 
 impl Service {
-    /// Mints an access token of a refresh family.
-    fn mint_for_family(&self, family: &Family) -> Result<Minted, OauthError> {
+    /// Mints an access token of a refresh family, with what it grants or less.
+    fn mint_for_family(
+        &self,
+        family: &Family,
+        narrowing: &Narrowing,
+    ) -> Result<Minted, OauthError> {
+        let grant = family
+            .grant
+            .narrowed(&narrowing.targets, narrowing.scopes.as_deref())
+            .map_err(|error| OauthError::refused_exchange(&error))?;
         self.mint(|issuance| {
             Ok::<_, ExchangeError>(match family.origin {
-                FamilyOrigin::Bootstrap => service_claims(&family.grant, &family.id, issuance),
-                FamilyOrigin::Session => session_claims(
-                    &family.grant,
-                    &family.id,
-                    family.confirmation.as_deref(),
-                    issuance,
-                ),
+                FamilyOrigin::Bootstrap => service_claims(&grant, &family.id, issuance),
+                FamilyOrigin::Session => {
+                    session_claims(&grant, &family.id, family.confirmation.as_deref(), issuance)
+                }
             })
         })
     }
+}
+
+/// What a caller asks for of what it is granted: all without.
+#[derive(Debug, Default)]
+struct Narrowing {
+    /// `audience` and `resource`.
+    targets: Vec<String>,
+    /// `scope`.
+    scopes: Option<Vec<String>>,
 }
 
 /// A signed token and what is in it.
@@ -364,6 +393,8 @@ struct Minted {
     claims: Map<String, Value>,
     /// Of the key that signed it.
     kid: String,
+    /// The exchange rules that allowed it.
+    rules: Vec<String>,
 }
 
 async fn purge_hourly(store: Store) {

@@ -17,6 +17,7 @@ pub(super) struct OauthError {
     code: Option<&'static str>,
     retry_after: Option<i64>,
     challenge: bool,
+    recorded: bool,
 }
 
 impl OauthError {
@@ -32,6 +33,7 @@ impl OauthError {
             code: None,
             retry_after: None,
             challenge: false,
+            recorded: false,
         }
     }
 
@@ -87,10 +89,25 @@ impl OauthError {
         }
     }
 
-    /// With another description.
-    pub(super) fn described(mut self, description: impl Into<String>) -> Self {
-        self.description = description.into();
-        self
+    /// It is in the audit log already.
+    pub(super) fn recorded(self) -> Self {
+        Self {
+            recorded: true,
+            ..self
+        }
+    }
+
+    /// Whether it refuses somebody, and no log says so yet.
+    pub(super) fn wants_record(&self) -> bool {
+        !self.recorded && self.status.is_client_error()
+    }
+
+    /// With a challenge, for who sent an `Authorization` header (RFC 6749 section 5.2).
+    pub(super) fn challenged(self) -> Self {
+        Self {
+            challenge: true,
+            ..self
+        }
     }
 
     /// 403 with a challenge (RFC 6750 section 3.1).

@@ -8,6 +8,7 @@ use axum::response::Response;
 
 use super::Service;
 use crate::random;
+use crate::telemetry::RequestSpan;
 
 /// The paths that [`super::router`] serves: labels of metrics, so nothing a caller made up.
 const ROUTES: [&str; 14] = [
@@ -26,6 +27,8 @@ const ROUTES: [&str; 14] = [
     "/service-identity/session",
     "/admin/oidc/config",
 ];
+/// The label of whatever else was asked for.
+const OTHER: &str = "other";
 
 const REQUEST_ID: &str = "x-request-id";
 /// A longer one from outside is not taken over.
@@ -35,7 +38,7 @@ const MAX_REQUEST_ID: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) String);
 
-/// Names a request, and counts and measures its answer.
+/// Names and traces a request, and counts and measures its answer.
 pub(super) async fn observe(
     State(service): State<Arc<Service>>,
     mut request: Request,
@@ -45,15 +48,20 @@ pub(super) async fn observe(
     let route = route(request.uri().path());
     let method = method(request.method());
     let id = RequestId::of(request.headers());
+    let span = RequestSpan::start(request.headers(), method, route, &id.0);
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
+    let mut response = span.around(next.run(request)).await;
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let status = response.status().as_u16();
-    service
-        .metrics
-        .request(route, method, status, started.elapsed());
+    service.metrics.request(
+        route.unwrap_or(OTHER),
+        method.unwrap_or(OTHER),
+        status,
+        started.elapsed(),
+    );
+    span.end(status);
     response
 }
 
@@ -75,19 +83,16 @@ impl RequestId {
     }
 }
 
-fn route(path: &str) -> &'static str {
-    ROUTES
-        .into_iter()
-        .find(|route| *route == path)
-        .unwrap_or("other")
+fn route(path: &str) -> Option<&'static str> {
+    ROUTES.into_iter().find(|route| *route == path)
 }
 
-fn method(method: &Method) -> &'static str {
+fn method(method: &Method) -> Option<&'static str> {
     match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
+        Method::GET => Some("GET"),
+        Method::HEAD => Some("HEAD"),
+        Method::POST => Some("POST"),
+        Method::OPTIONS => Some("OPTIONS"),
+        _ => None,
     }
 }

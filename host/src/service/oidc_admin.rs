@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -46,8 +46,20 @@ pub(super) async fn show(State(service): State<Arc<Service>>) -> Response {
 pub(super) async fn configure(
     State(service): State<Arc<Service>>,
     caller: Caller,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, OauthError> {
+    // A page in a browser can post any other kind without asking.
+    let json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    if !json {
+        return Err(OauthError::invalid_request(
+            "the content type has to be `application/json`",
+        ));
+    }
     let body = body
         .map_err(|error| OauthError::new(error.status(), "invalid_request", error.body_text()))?;
     let change: Change = serde_json::from_slice(&body).map_err(|error| {
@@ -89,12 +101,16 @@ async fn apply(service: &Service, caller: &Caller, change: Change) -> Result<Res
         };
         return Ok(answer(status, Some(&client)));
     }
-    service
-        .auditor
-        .reconfigured(caller, &about(&client, former.as_deref()))?;
+    let about = about(&client, former.as_deref());
     let generation = service
         .store
-        .set_oidc_provider(&client.issuer, &client.client_id, generation, unix_now())
+        .set_oidc_provider(
+            &client.issuer,
+            &client.client_id,
+            generation,
+            unix_now(),
+            || service.auditor.reconfigured(caller, &about),
+        )
         .await?
         .ok_or_else(|| refused(&OidcError::Conflict))?;
     oidc.swap(

@@ -38,19 +38,28 @@ pub(super) async fn revoke(
     let token = form.required("token")?;
     let now = unix_now();
     service.admit(&caller, now).await?;
+    let token = token.to_owned();
+    // What is recorded as done is done, though the caller goes away.
+    tokio::spawn(async move { end(&service, &caller, &token, now).await })
+        .await
+        .map_err(OauthError::internal)??;
+    Ok((no_store(), StatusCode::OK).into_response())
+}
+
+async fn end(service: &Service, caller: &Caller, token: &str, now: i64) -> Result<(), OauthError> {
     let presented = if token.contains('.') {
-        access_token(&service, &caller, token, now).await?
+        access_token(service, caller, token, now).await?
     } else {
-        refresh_token(&service, &caller, token, now).await?
+        refresh_token(service, caller, token, now).await?
     };
     if let Presented::Unknown = presented {
         let code = Refusal::Unknown.code();
         service
             .auditor
-            .refused(AuditEvent::Denied, "revocation_refused", &caller, code);
-        service.attempt_failed(&caller, now).await;
+            .refused(AuditEvent::Denied, "revocation_refused", caller, code);
+        // One that was removed meanwhile was not guessed, and nothing is gained by guessing.
     }
-    Ok((no_store(), StatusCode::OK).into_response())
+    Ok(())
 }
 
 async fn access_token(

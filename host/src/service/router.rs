@@ -1,8 +1,10 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::extract::Request;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -14,6 +16,7 @@ use super::{
     Service, identity_exchange, introspection, metrics_endpoint, oidc_admin, policy_bundle,
     revocation, token,
 };
+use crate::listener::Peer;
 
 /// No request of these endpoints needs more.
 const MAX_BODY: usize = 64 * 1024;
@@ -48,7 +51,45 @@ pub(super) fn admin(service: Arc<Service>) -> Router {
             "/admin/oidc/config",
             get(oidc_admin::show).post(oidc_admin::configure),
         );
-    finished(router, service)
+    finished(router.layer(from_fn(for_this_machine)), service)
+}
+
+/// Keeps pages out that a browser on this machine shows: they send `Origin`, or come under a name
+/// that was made to lead here.
+async fn for_this_machine(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let by_socket = request
+        .extensions()
+        .get::<Peer>()
+        .is_some_and(|peer| peer.socket.is_none());
+    let host = request
+        .uri()
+        .host()
+        .map(str::to_owned)
+        .or_else(|| headers.get(header::HOST)?.to_str().ok().map(str::to_owned));
+    let named = host.is_some_and(|host| is_this_machine(&host));
+    if headers.contains_key(header::ORIGIN) || !(by_socket || named) {
+        return OauthError::new(
+            StatusCode::FORBIDDEN,
+            "access_denied",
+            "the admin endpoints are for programs on this machine, under a loopback name",
+        )
+        .into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether a `Host` names this machine, with a port or without.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn finished(router: Router<Arc<Service>>, service: Arc<Service>) -> Router {

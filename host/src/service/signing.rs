@@ -6,6 +6,8 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 
 use super::public_documents::{self, PublicDocument};
+use tokensmith_engine::claims::DEFAULT_LEEWAY;
+
 use crate::clock::unix_now;
 use crate::hangup::Hangups;
 use crate::key_set::{KeyFolder, KeySetError, LoadedKeys};
@@ -70,10 +72,14 @@ impl ServiceKeys {
     pub(super) fn of_folder(
         path: &Path,
         rotate_every: Option<Duration>,
+        token_lifetime: i64,
     ) -> Result<Self, KeySetError> {
         let folder = KeyFolder::new(path);
         let now = unix_now();
-        let loaded = folder.load_or_create(now)?;
+        let longest = token_lifetime.saturating_add(DEFAULT_LEEWAY);
+        folder.load_or_create(now)?;
+        folder.keep_retired(longest, now)?;
+        let loaded = folder.load(now, None)?;
         let active = ActiveKeys::at(&loaded, now).ok_or_else(|| folder.no_signer())?;
         for stray in folder.strays(&loaded.set)? {
             tracing::warn!(

@@ -3,13 +3,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::AnyConnection;
 use sqlx::Connection as _;
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::StoreError;
+
+/// The longest wait for a turn.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The writing connection and what it has not committed yet.
 pub(super) struct Batch {
@@ -71,13 +76,31 @@ impl Batch {
     }
 
     /// Waits for the caller's turn. First come, first served.
+    ///
+    /// # Errors
+    /// [`StoreError::NotWritten`] when it does not come soon: what has not begun is not begun
+    /// late, when its caller may have gone and come again.
     pub(super) async fn turn(&self) -> Result<Turn, StoreError> {
+        let writer = timeout(PATIENCE, Arc::clone(&self.writer).lock_owned())
+            .await
+            .map_err(|_| StoreError::NotWritten("others have been writing too long".to_owned()))?;
         let mut turn = Turn {
-            writer: Arc::clone(&self.writer).lock_owned().await,
+            writer,
             changed: Arc::clone(&self.changed),
         };
-        turn.writer.begin_turn().await?;
-        Ok(turn)
+        to_the_end(async move {
+            turn.writer.begin_turn().await?;
+            Ok(turn)
+        })
+        .await
+    }
+
+    /// Whether the writing connection answers.
+    pub(super) async fn ping(&self) -> Result<(), StoreError> {
+        let mut writer = timeout(PATIENCE, Arc::clone(&self.writer).lock_owned())
+            .await
+            .map_err(|_| StoreError::NotWritten("others have been writing too long".to_owned()))?;
+        to_the_end(async move { writer.run("SELECT 1").await }).await
     }
 
     /// Has `work` done before each commit, by a thread that may wait for a disk.
@@ -116,12 +139,16 @@ impl Turn {
 
     /// Ends when the disk has it.
     pub(super) async fn commit(mut self) -> Result<(), StoreError> {
-        self.writer.run("RELEASE turn").await?;
-        self.writer.in_turn = false;
-        let (sender, committed) = oneshot::channel();
-        self.writer.waiting.push(sender);
-        // The next one's turn, and the committer's after all who wait already.
-        drop(self);
+        let committed = to_the_end(async move {
+            self.writer.run("RELEASE turn").await?;
+            self.writer.in_turn = false;
+            let (sender, committed) = oneshot::channel();
+            self.writer.waiting.push(sender);
+            // The next one's turn, and the committer's after all who wait already.
+            drop(self);
+            Ok(committed)
+        })
+        .await?;
         match committed.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Lost { full: true, reason })) => Err(StoreError::Full(reason)),
@@ -141,9 +168,7 @@ impl Writer {
     async fn begin_turn(&mut self) -> Result<(), StoreError> {
         self.give_up_turn().await;
         if !self.open {
-            // Set first, as below: what is cancelled on its way is given up by the next.
             self.open = true;
-            self.in_turn = true;
             if let Err(error) = self.run("BEGIN IMMEDIATE").await {
                 self.abandon(&error).await;
                 return Err(error);
@@ -227,6 +252,17 @@ impl Writer {
         let connection = self.connection.as_mut().ok_or_else(closed)?;
         sqlx::query(statement).execute(connection).await?;
         Ok(())
+    }
+}
+
+/// Several statements that belong together: a caller that goes away between two of them must not
+/// leave the connection between them.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => Err(StoreError::NotWritten(error.to_string())),
     }
 }
 

@@ -100,7 +100,7 @@ impl Store {
     ) -> Result<Option<(ServiceGrant, i64)>, StoreError> {
         let row: Option<(String, String, String, i64)> = sqlx::query_as(
             "SELECT audience, scopes, roles, refresh_ttl FROM bootstrap_tokens \
-             WHERE subject = $1 ORDER BY created_at DESC LIMIT 1",
+             WHERE subject = $1 ORDER BY created_at DESC, token_hash DESC LIMIT 1",
         )
         .bind(subject)
         .fetch_optional(&self.pool)
@@ -150,7 +150,8 @@ impl Store {
             },
             refresh_ttl,
             confirmation: None,
-            ends_at: None,
+            // As long as whoever made the token said, however often it is used.
+            ends_at: Some(now.saturating_add(refresh_ttl)),
         })
     }
 }

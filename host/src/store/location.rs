@@ -67,20 +67,37 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The text with what stands between the first `:` of its user information and the last `@`
-/// before its path left out, and without its query, which may have a password too.
+/// The text with what stands between the first `:` of its user information and the last `@` left
+/// out, and without its query, which may have a password too.
+///
+/// An `@` behind a `?` may be in the query or end a password that has the `?`: then all behind the
+/// scheme is left out. So is what is not written as a URL and may have a password.
 fn without_password(text: &str) -> String {
-    let text = text.split('?').next().unwrap_or_default();
-    let Some((scheme, rest)) = text.split_once("//") else {
-        return text.to_owned();
+    let Some((scheme, rest)) = text.split_once("://").filter(|(name, _)| is_scheme(name)) else {
+        return if text.contains(['@', '=']) {
+            "...".to_owned()
+        } else {
+            text.to_owned()
+        };
     };
+    let (rest, query) = match rest.find(['?', '#']) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    if query.contains('@') {
+        return format!("{scheme}://...");
+    }
     match rest.rsplit_once('@') {
-        None => text.to_owned(),
+        None => format!("{scheme}://{rest}"),
         Some((user, host)) => {
             let user = user.split(':').next().unwrap_or_default();
-            format!("{scheme}//{user}@{host}")
+            format!("{scheme}://{user}@{host}")
         }
     }
+}
+
+fn is_scheme(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]
@@ -104,10 +121,27 @@ mod tests {
             "redis:x",
             "postgres:x",
             "postgres://a:secret@:x/",
+            "postgres:u:secret@h/d",
+            "postgres:/u:secret@h/d",
+            "//u:secret@h/d",
+            "u:secret@h/d",
+            "redis://u:secret@h",
+            "host=h password=secret",
+            "u:x://secret@h",
         ] {
             let error = shown(wrong).unwrap_err();
             assert!(error.contains("is not a store"), "{error}");
             assert!(!error.contains("secret"), "{error}");
+        }
+        for (text, expected) in [
+            ("postgres://u:12?secret@h/d", "postgres://..."),
+            ("postgres://u:12#secret@h/d", "postgres://..."),
+            ("postgres://u:p@h/d?password=x@secret", "postgres://..."),
+            ("postgres://h/d?user=u&password=secret", "postgres://h/d"),
+            ("postgres://u:1@2/secret@h/d", "postgres://u@h/d"),
+            ("postgres://h/d", "postgres://h/d"),
+        ] {
+            assert_eq!(without_password(text), expected);
         }
         let location: StoreLocation = "postgresql://u:secret@h/d".parse().unwrap();
         assert!(!format!("{location:?}").contains("secret"));

@@ -31,6 +31,8 @@ use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _};
 use batch::Batch;
 use transaction::Transaction;
 
+use crate::private_file;
+
 pub use bootstrap::NewBootstrapToken;
 pub use check::StoreCheck;
 pub use error::{Refusal, StoreError};
@@ -95,12 +97,16 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(unusable(folder))?;
         }
         // SQLite would make it readable by everyone; its other files take this one's mode.
-        std::fs::OpenOptions::new()
+        let file = std::fs::OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
             .open(path)
             .map_err(unusable(path))?;
+        if file.metadata().map_err(unusable(path))?.len() == 0 {
+            // What root makes beforehand would otherwise keep the service out.
+            private_file::give_to_folder_owner(&file, path).map_err(unusable(path))?;
+        }
         let path = std::path::absolute(path).map_err(unusable(path))?;
         let url = SqliteConnectOptions::new().filename(path).to_url_lossy();
         let options = AnyConnectOptions::from_url(&url)?;
@@ -166,7 +172,10 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+        match &self.batch {
+            Some(batch) => batch.ping().await,
+            None => Ok(()),
+        }
     }
 
     /// Waits for running statements and closes the connections.
@@ -181,7 +190,13 @@ impl Store {
     async fn begin(&self) -> Result<Transaction, StoreError> {
         match &self.batch {
             Some(batch) => Ok(Transaction::Turn(batch.turn().await?)),
-            None => Ok(Transaction::Own(self.pool.begin().await?)),
+            None => {
+                // A caller that goes away while it begins would leave it begun in the pool.
+                let pool = self.pool.clone();
+                let begun = tokio::spawn(async move { pool.begin().await }).await;
+                let begun = begun.map_err(|error| StoreError::NotWritten(error.to_string()))?;
+                Ok(Transaction::Own(begun?))
+            }
         }
     }
 }
@@ -198,9 +213,12 @@ async fn prepare_sqlite(connection: &mut AnyConnection) -> Result<(), sqlx::Erro
 }
 
 async fn prepare_postgres(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql("SET statement_timeout = '10s'; SET lock_timeout = '5s';")
-        .execute(connection)
-        .await?;
+    sqlx::raw_sql(
+        "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+         SET idle_in_transaction_session_timeout = '10s';",
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

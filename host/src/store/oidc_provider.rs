@@ -31,17 +31,19 @@ impl Store {
     }
 
     /// Stores a provider in place of the one of `expected_generation`, 0 for none. Answers with
-    /// the new generation; nothing when another change came first.
+    /// the new generation; nothing when another change came first. `record` is told when none
+    /// did; when it fails nothing changes.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn set_oidc_provider(
+    /// [`StoreError::Database`], and what `record` returns.
+    pub async fn set_oidc_provider<E: From<StoreError>>(
         &self,
         issuer: &str,
         client_id: &str,
         expected_generation: i64,
         now: i64,
-    ) -> Result<Option<i64>, StoreError> {
+        record: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Option<i64>, E> {
         let mut transaction = self.begin().await?;
         let next = expected_generation.saturating_add(1);
         let done = sqlx::query(
@@ -56,8 +58,12 @@ impl Store {
         .bind(now)
         .bind(expected_generation)
         .execute(transaction.connection()?)
-        .await?;
+        .await
+        .map_err(StoreError::from)?;
         let changed = done.rows_affected() == 1;
+        if changed {
+            record()?;
+        }
         transaction.commit().await?;
         Ok(changed.then_some(next))
     }

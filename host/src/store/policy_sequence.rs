@@ -14,7 +14,11 @@ impl Store {
         .fetch_optional(transaction.connection()?)
         .await?;
         let sequence = match last {
-            Some((last, sequence)) if last == version => return Ok(sequence),
+            Some((last, sequence)) if last == version => {
+                // It may be on its way to the disk.
+                transaction.commit().await?;
+                return Ok(sequence);
+            }
             Some((_, sequence)) => sequence.saturating_add(1),
             None => 1,
         };

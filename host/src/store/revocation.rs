@@ -89,6 +89,8 @@ impl Store {
         .fetch_optional(transaction.connection()?)
         .await
         .map_err(StoreError::from)?;
+        // Another's revocation may be on its way to the disk: no answer comes before it is there.
+        transaction.commit().await?;
         Ok(known.map(|(id, subject)| RevokedFamily {
             id,
             subject,
@@ -121,12 +123,13 @@ impl Store {
         .execute(transaction.connection()?)
         .await
         .map_err(StoreError::from)?;
-        if done.rows_affected() != 1 {
-            return Ok(false);
+        let first = done.rows_affected() == 1;
+        if first {
+            record()?;
         }
-        record()?;
+        // Where another was first, no answer comes before its revocation is on the disk.
         transaction.commit().await?;
-        Ok(true)
+        Ok(first)
     }
 
     /// Whether an access token is revoked, by itself or with the refresh family that

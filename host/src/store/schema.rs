@@ -131,7 +131,8 @@ pub(super) async fn migrate(
             let mut transaction = connection.begin().await?;
             // The number is this program's own among those who share the database.
             sqlx::raw_sql(
-                "SELECT pg_advisory_xact_lock(6074013948);
+                "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';
+                 SELECT pg_advisory_xact_lock(6074013948);
                  CREATE TABLE IF NOT EXISTS tokensmith_schema (version BIGINT NOT NULL);",
             )
             .execute(&mut *transaction)

@@ -50,4 +50,8 @@ impl StoredRecord for ImportedBootstrap {
     fn expires_at(&self) -> i64 {
         self.expires_at
     }
+
+    fn speaks_for(&self) -> Option<(&str, i64)> {
+        Some((&self.grant.subject, self.created_at))
+    }
 }

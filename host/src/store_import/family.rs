@@ -54,4 +54,8 @@ impl StoredRecord for ImportedFamily {
     fn expires_at(&self) -> i64 {
         self.ends_at
     }
+
+    fn speaks_for(&self) -> Option<(&str, i64)> {
+        None
+    }
 }

@@ -55,6 +55,10 @@ trait StoredRecord: Sized {
 
     /// When the token can no longer be used, in Unix seconds.
     fn expires_at(&self) -> i64;
+
+    /// The subject that the newest record of, by the time it was made, says the grant of: even
+    /// when it has expired.
+    fn speaks_for(&self) -> Option<(&str, i64)>;
 }
 
 /// Reads the bootstrap tokens in `path`, the store's folder or one of its files, as of `now` in
@@ -103,9 +107,6 @@ fn read<R: StoredRecord>(
             }
         });
         match record {
-            Ok(record) if record.expires_at() <= now => {
-                files.expired = files.expired.saturating_add(1);
-            }
             Ok(record) => files.records.push(record),
             Err(fault) => files.refused.push(RefusedRecord {
                 file: name,
@@ -114,7 +115,25 @@ fn read<R: StoredRecord>(
             }),
         }
     }
+    leave_out_expired(&mut files, now);
     Ok(files)
+}
+
+fn leave_out_expired<R: StoredRecord>(files: &mut StoreFiles<R>, now: i64) {
+    let mut newest: HashMap<String, i64> = HashMap::new();
+    for (subject, made) in files.records.iter().filter_map(R::speaks_for) {
+        let latest = newest.entry(subject.to_owned()).or_insert(made);
+        *latest = made.max(*latest);
+    }
+    let before = files.records.len();
+    files.records.retain(|record| {
+        let speaks = record
+            .speaks_for()
+            .is_some_and(|(subject, made)| newest.get(subject) == Some(&made));
+        speaks || record.expires_at() > now
+    });
+    let left_out = before.saturating_sub(files.records.len());
+    files.expired = u64::try_from(left_out).unwrap_or(u64::MAX);
 }
 
 fn read_file<R: StoredRecord>(

@@ -30,6 +30,7 @@ fn ann(members: Value) -> Value {
 
 fn grant(mode: ExchangeMode) -> ExchangeGrant {
     ExchangeGrant {
+        groups: true,
         rules: vec!["rule".to_owned()],
         mode,
         audience: vec!["smd".to_owned()],

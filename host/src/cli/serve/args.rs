@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, env = "TOKENSMITH_AUDIENCE", value_delimiter = ',')]
     pub(super) audience: Option<Vec<String>>,
     /// Issuer of the identity tokens to exchange; no exchange without
+    /// [env: TOKENSMITH_OIDC_PROVIDER too]
     #[arg(long, env = "TOKENSMITH_OIDC_ISSUER")]
     pub(super) oidc_issuer: Option<String>,
     /// Client the identity tokens are issued to; its secret, if it has one, is taken from
@@ -51,6 +53,9 @@ pub(in crate::cli) struct ServeArgs {
         value_parser = BoolishValueParser::new()
     )]
     pub(super) oidc_allow_http: Option<bool>,
+    /// PEM file of authorities that the OIDC provider's certificate may be of, beside the system's
+    #[arg(long, env = "TOKENSMITH_OIDC_CA")]
+    pub(super) oidc_ca: Option<PathBuf>,
     /// The longest a request to the OIDC provider may take [default: 5s]
     #[arg(long, env = "TOKENSMITH_OIDC_TIMEOUT", value_parser = humantime::parse_duration)]
     pub(super) oidc_timeout: Option<Duration>,
@@ -156,8 +161,13 @@ pub(in crate::cli) struct ServeArgs {
 #[derive(Debug, Default, Args)]
 pub(in crate::cli) struct StoreArgs {
     /// The store, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`
-    #[arg(long, env = "TOKENSMITH_STORE", hide_env_values = true)]
-    pub(super) store: Option<StoreLocation>,
+    #[arg(
+        long,
+        env = "TOKENSMITH_STORE",
+        hide_env_values = true,
+        value_parser = store_or_problem
+    )]
+    pub(super) store: Option<Result<StoreLocation, String>>,
     /// Folder of the store, when `--store` is not given [default: ./data/bootstrap-tokens]
     #[arg(
         long,
@@ -173,4 +183,10 @@ pub(in crate::cli) struct AuditArgs {
     /// Audit log, JSON lines in a chain of digests; what cannot be written there is not issued
     #[arg(long, env = "TOKENSMITH_AUDIT_LOG", value_name = "PATH")]
     pub(super) audit_log: Option<PathBuf>,
+}
+
+/// What is no location stays in the value as a problem: the parser of arguments would print the
+/// text, and the password in it.
+fn store_or_problem(text: &str) -> Result<Result<StoreLocation, String>, Infallible> {
+    Ok(text.parse())
 }

@@ -5,6 +5,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::{AuditArgs, StoreArgs};
+use crate::cli::CliError;
 use crate::config_file::{ConfigFile, ConfigFileError, ServeSection};
 use crate::service::Origin;
 use crate::store::StoreLocation;
@@ -82,20 +83,32 @@ impl Layers {
         or_file(given.audit_log.clone(), &self.serve().audit_log)
     }
 
-    pub(in crate::cli) fn store(&self, given: &StoreArgs) -> StoreLocation {
-        self.store_and_origin(given).0
+    /// Where the store is.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`]: `--store` is no location.
+    pub(in crate::cli) fn store(&self, given: &StoreArgs) -> Result<StoreLocation, CliError> {
+        let (store, _) = self.store_and_origin(given).map_err(CliError::Usage)?;
+        Ok(store)
     }
 
     /// `--store`, or the folder of `--bootstrap-store` where that is given in a higher layer.
-    pub(super) fn store_and_origin(&self, given: &StoreArgs) -> (StoreLocation, Origin) {
+    ///
+    /// # Errors
+    /// What is wrong with `--store`, without a password.
+    pub(super) fn store_and_origin(
+        &self,
+        given: &StoreArgs,
+    ) -> Result<(StoreLocation, Origin), String> {
         let file = self.serve();
-        let store = self.pick("store", given.store.clone(), file.store.as_ref());
+        let store = given.store.clone().transpose()?;
+        let store = self.pick("store", store, file.store.as_ref());
         let folder = self.pick(
             "bootstrap_store",
             given.bootstrap_store.clone(),
             file.bootstrap_store.as_ref(),
         );
-        match (store, folder) {
+        Ok(match (store, folder) {
             (Some((_, below)), Some((folder, above))) if above > below => {
                 (StoreLocation::in_folder(&folder), above)
             }
@@ -105,7 +118,7 @@ impl Layers {
                 StoreLocation::in_folder(Path::new(DEFAULT_BOOTSTRAP_STORE)),
                 Origin::Default,
             ),
-        }
+        })
     }
 
     /// `--key-file` or `--key-dir`, whichever is given in the higher layer.
@@ -243,7 +256,7 @@ mod tests {
     #[test]
     fn a_folder_beats_a_store_of_a_lower_layer_only() {
         let given = |store: Option<&str>, folder: Option<&str>| StoreArgs {
-            store: store.map(|text| text.parse().unwrap()),
+            store: store.map(str::parse),
             bootstrap_store: folder.map(PathBuf::from),
         };
         let file = "[serve]\nstore = 'sqlite:file.db'\nbootstrap_store = 'c'\n";
@@ -259,7 +272,11 @@ mod tests {
             (file, given(None, Some("b")), "sqlite:b/tokensmith.db"),
             (file, given(Some("sqlite:a"), None), "sqlite:a"),
         ] {
-            assert_eq!(layers(&[], toml).store(&given).to_string(), expected);
+            let store = layers(&[], toml).store(&given).unwrap();
+            assert_eq!(store.to_string(), expected);
         }
+        let wrong = given(Some("redis://u:secret@h"), None);
+        let problem = layers(&[], file).store(&wrong).unwrap_err().to_string();
+        assert!(problem.contains("`redis://u@h`"), "{problem}");
     }
 }

@@ -6,7 +6,8 @@ mod show;
 use std::process::ExitCode;
 
 use super::{CliError, runtime};
-use crate::service::Listening;
+use crate::service::{Listening, Settings};
+use crate::telemetry::{Traces, start_log};
 
 pub(super) use args::{AuditArgs, ServeArgs, StoreArgs};
 pub(super) use layers::{KeyPlace, Layers};
@@ -25,24 +26,19 @@ pub(super) fn run(arguments: ServeArgs, layers: &Layers) -> Result<ExitCode, Cli
     for setting in without_effect {
         tracing::warn!(setting, "accepted for older set-ups, has no effect");
     }
+    let traces = Traces::start().map_err(|error| CliError::Usage(error.to_string()))?;
+    let served = serve(settings);
+    traces.end();
+    served
+}
+
+fn serve(settings: Settings) -> Result<ExitCode, CliError> {
     runtime()?.block_on(async {
         let listening = Listening::start(settings).await?;
         println!("listening on {}", listening.url());
         listening.serve(shutdown()).await;
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// JSON lines on standard error; `RUST_LOG` chooses, `info` without.
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .json()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    // Another log is there already: then that is the log.
-    drop(log.try_init());
 }
 
 /// Ends at SIGTERM or an interrupt.

@@ -1,5 +1,5 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::layers::{
@@ -67,7 +67,13 @@ impl ServeArgs {
         if audiences.is_empty() || audiences.iter().any(|name| name.trim().is_empty()) {
             own.problem("audience", "is empty");
         }
-        let oidc_issuer = own.optional("oidc_issuer", self.oidc_issuer, file.oidc_issuer);
+        let oidc_issuer = match (self.oidc_issuer, provider_from_environment()) {
+            (None, Some(issuer)) => {
+                own.note("oidc_issuer", issuer.show(), Origin::Environment);
+                Some(issuer)
+            }
+            (given, _) => own.optional("oidc_issuer", given, file.oidc_issuer),
+        };
         let oidc_client_id =
             own.optional("oidc_client_id", self.oidc_client_id, file.oidc_client_id);
         let client_secret = own.client_secret();
@@ -77,6 +83,7 @@ impl ServeArgs {
             file.oidc_allow_http,
             false,
         );
+        let oidc_ca = own.optional("oidc_ca", self.oidc_ca, file.oidc_ca);
         let oidc_timeout = own.value(
             "oidc_timeout",
             self.oidc_timeout,
@@ -254,6 +261,7 @@ impl ServeArgs {
                 oidc,
                 oidc_options: OidcOptions {
                     allow_http,
+                    authorities: oidc_ca,
                     timeout: oidc_timeout,
                     client_secret,
                     access_token_audiences,
@@ -420,8 +428,17 @@ impl Resolving<'_> {
     }
 
     fn store(&mut self, given: &StoreArgs, file: Option<PathBuf>) -> StoreLocation {
-        let (store, origin) = self.layers.store_and_origin(given);
-        self.note("store", store.show(), origin);
+        let store = match self.layers.store_and_origin(given) {
+            Ok((store, origin)) => {
+                self.note("store", store.show(), origin);
+                store
+            }
+            Err(problem) => {
+                self.problems.push(problem);
+                self.unset("store");
+                StoreLocation::in_folder(Path::new(DEFAULT_BOOTSTRAP_STORE))
+            }
+        };
         self.value(
             "bootstrap_store",
             given.bootstrap_store.clone(),
@@ -463,6 +480,12 @@ impl Resolving<'_> {
         }
         i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX)
     }
+}
+
+/// As container images of the Go release name it.
+fn provider_from_environment() -> Option<String> {
+    let issuer = std::env::var("TOKENSMITH_OIDC_PROVIDER").ok()?;
+    Some(issuer.trim().to_owned()).filter(|issuer| !issuer.is_empty())
 }
 
 /// The first of the two variables that is not blank.

@@ -8,7 +8,7 @@ use super::super::{Minted, Service};
 use crate::clock::unix_now;
 
 /// What a grant brought.
-pub(super) struct Granted {
+pub(in super::super) struct Granted {
     /// The access token.
     pub(super) minted: Minted,
     /// A refresh token and the seconds it lasts.
@@ -16,8 +16,16 @@ pub(super) struct Granted {
 }
 
 impl Granted {
+    /// An access token without a refresh token.
+    pub(in super::super) fn alone(minted: Minted) -> Self {
+        Self {
+            minted,
+            refresh: None,
+        }
+    }
+
     /// The answer (RFC 6749 section 5.1, RFC 8693 section 2.2.1).
-    pub(super) fn answer(self, service: &Service) -> Response {
+    pub(in super::super) fn answer(self, service: &Service) -> Response {
         let claims = &self.minted.claims;
         let exp = claims.get("exp").and_then(Value::as_i64).unwrap_or(0);
         let mut answer = json!({
@@ -39,7 +47,7 @@ impl Granted {
 }
 
 /// `scope` as RFC 6749 writes it.
-pub(in super::super) fn scope_text(claims: &Map<String, Value>) -> String {
+fn scope_text(claims: &Map<String, Value>) -> String {
     let scopes = claims.get("scope").and_then(Value::as_array);
     let scopes: Vec<&str> = scopes
         .into_iter()

@@ -1,6 +1,6 @@
 use super::super::caller::Caller;
 use super::super::oauth_error::OauthError;
-use super::super::{Minted, Service};
+use super::super::{Minted, Narrowing, Service};
 use super::{GrantError, Granted};
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
@@ -12,6 +12,7 @@ pub(super) async fn redeem(
     service: &Service,
     caller: &Caller,
     bootstrap_token: &str,
+    narrowing: &Narrowing,
 ) -> Result<Granted, GrantError> {
     let refresh_token = random::opaque_token().map_err(OauthError::internal)?;
     let family = random::identifier().map_err(OauthError::internal)?;
@@ -25,7 +26,7 @@ pub(super) async fn redeem(
                 family: &family,
             },
             unix_now(),
-            |family| Ok::<_, GrantError>(service.mint_for_family(family)?),
+            |family| Ok::<_, GrantError>(service.mint_for_family(family, narrowing)?),
             |minted: &Minted| {
                 // Before the token counts as redeemed: what cannot be audited changes nothing.
                 let event = AuditEvent::Issue;

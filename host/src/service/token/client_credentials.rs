@@ -41,8 +41,5 @@ pub(super) fn grant(
     service
         .auditor
         .issued(AuditEvent::Issue, name, caller, &minted)?;
-    Ok(Granted {
-        minted,
-        refresh: None,
-    })
+    Ok(Granted::alone(minted))
 }

@@ -60,7 +60,8 @@ async fn grant(
         REFRESH_TOKEN => {
             let granted = async {
                 service.client(caller, headers, form).await?;
-                refresh::rotate(service, caller, form.required("refresh_token")?).await
+                let token = form.required("refresh_token")?;
+                refresh::rotate(service, caller, token, &form.narrowing()).await
             };
             ("refresh_token", granted.await)
         }
@@ -74,7 +75,7 @@ async fn grant(
         TOKEN_EXCHANGE => match subject_token(form) {
             Ok((TokenType::BootstrapToken, token)) => (
                 "bootstrap_token",
-                bootstrap::redeem(service, caller, token).await,
+                bootstrap::redeem(service, caller, token, &form.narrowing()).await,
             ),
             Ok((kind, token)) => {
                 let granted = async {

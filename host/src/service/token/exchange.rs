@@ -1,4 +1,4 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokensmith_engine::claims::Claims;
 use tokensmith_engine::exchange::{
     ClientGrantType, ExchangeError, ExchangeParties, ExchangeRequest, ExchangeToken, TokenType,
@@ -6,12 +6,12 @@ use tokensmith_engine::exchange::{
 };
 use tokensmith_engine::jose::{Jws, Limits};
 
-use super::super::Service;
 use super::super::caller::Caller;
 use super::super::clients::Client;
 use super::super::form::Form;
 use super::super::identity_exchange;
 use super::super::oauth_error::OauthError;
+use super::super::{Minted, Narrowing, Service};
 use super::{GrantError, Granted};
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
@@ -43,83 +43,112 @@ pub(super) async fn exchange(
         }
     };
     if expected != ExpectedToken::IdToken && service.issued(token) {
-        return of_own_token(service, caller, form, client, token).await;
+        let subject = own_token(service, "subject_token", token).await?;
+        let actor = actor(service, form).await?;
+        let asked = form.narrowing();
+        let minted = by_policy(service, caller, client, actor.as_ref(), &subject, &asked)?;
+        return Ok(Granted::alone(minted));
     }
     let presented = Presented::new(token, expected);
     let identity = identity_exchange::identity(service, caller, presented)
         .await
         .map_err(OauthError::about_subject_token)?;
-    let issuer = identity.claims.iss().unwrap_or_default().to_owned();
-    if service.exchange_policy.has_rules_for(&issuer) {
-        let subject = user(service, &identity, issuer)?;
-        return by_policy(service, caller, form, client, &subject).await;
+    let actor = actor(service, form).await?;
+    let asked = form.narrowing();
+    let minted = of_identity(service, caller, client, actor.as_ref(), &identity, asked)
+        .map_err(OauthError::about_subject_token)?;
+    Ok(Granted::alone(minted))
+}
+
+/// A token of a user whom the OpenID provider names: by the rules if any are for other issuers'
+/// tokens, else the user's own, of whatever the groups grant.
+pub(in super::super) fn of_identity(
+    service: &Service,
+    caller: &Caller,
+    client: Option<&Client>,
+    actor: Option<&Claims>,
+    identity: &Identity,
+    asked: Narrowing,
+) -> Result<Minted, OauthError> {
+    if service.exchange_policy.is_for_other_issuers() {
+        let subject = user(service, identity)?;
+        return by_policy(service, caller, client, actor, &subject, &asked);
     }
-    if form.optional("actor_token").is_some() {
+    if actor.is_some() {
         return Err(OauthError::invalid_request(
             "no exchange rule is for subject tokens of the OpenID provider: exchange it alone \
              first, then send that token as `subject_token`",
-        )
-        .into());
+        ));
+    }
+    // Nobody is named here who may act, and who acts already would be forgotten.
+    if ["may_act", "act"]
+        .iter()
+        .any(|name| identity.claims.all().contains_key(*name))
+    {
+        return Err(OauthError::refused_exchange(&ExchangeError::MayAct));
     }
     let request = UserTokenRequest {
-        scopes: form.scopes(),
-        targets: form.targets(),
+        scopes: asked.scopes,
+        targets: asked.targets,
     };
-    let minted = identity_exchange::issue(service, caller, &identity, &request)
-        .map_err(OauthError::about_subject_token)?;
-    Ok(Granted {
-        minted,
-        refresh: None,
-    })
+    let minted = service.mint(|issuance| {
+        let mut claims = user_claims(&identity.claims, &service.rules, &request, issuance)?;
+        if let Some(client) = client {
+            let id = client.registration.client_id.as_str();
+            claims.insert("client_id".to_owned(), id.into());
+            if let Some(thumbprint) = &client.confirmation {
+                claims.insert("cnf".to_owned(), json!({"x5t#S256": thumbprint}));
+            }
+        }
+        Ok::<_, ExchangeError>(claims)
+    })?;
+    let event = AuditEvent::Exchange;
+    service
+        .auditor
+        .issued(event, "identity_exchanged", caller, &minted)?;
+    Ok(minted)
 }
 
 /// The claims that a user's token has here, as those of the provider: rules tell them apart.
-fn user(service: &Service, identity: &Identity, issuer: String) -> Result<Claims, OauthError> {
+fn user(service: &Service, identity: &Identity) -> Result<Claims, OauthError> {
     let session = random::identifier().map_err(OauthError::internal)?;
     let everything = UserTokenRequest::default();
     let issuance = service.issuance(&session, &session);
-    let mut claims = user_claims(&identity.claims, &service.rules, &everything, &issuance)
-        .map_err(|error| OauthError::refused_exchange(&error))?;
-    claims.insert("iss".to_owned(), issuer.into());
+    let mut claims = user_claims(&identity.claims, &service.rules, &everything, &issuance)?;
+    for name in ["iss", "act", "may_act"] {
+        if let Some(value) = identity.claims.all().get(name) {
+            claims.insert(name.to_owned(), value.clone());
+        }
+    }
     let text = Value::Object(claims).to_string();
     Claims::parse(text, &Limits::default()).map_err(OauthError::internal)
 }
 
-async fn of_own_token(
-    service: &Service,
-    caller: &Caller,
-    form: &Form,
-    client: Option<&Client>,
-    token: &str,
-) -> Result<Granted, GrantError> {
-    let subject = own_token(service, caller, "subject_token", token).await?;
-    by_policy(service, caller, form, client, &subject).await
+/// The claims of the token of whoever acts.
+async fn actor(service: &Service, form: &Form) -> Result<Option<Claims>, OauthError> {
+    let Some(token) = form.optional("actor_token") else {
+        return Ok(None);
+    };
+    let kind = form.required("actor_token_type")?;
+    match TokenType::parse(kind) {
+        Some(TokenType::AccessToken | TokenType::Jwt) => {
+            own_token(service, "actor_token", token).await.map(Some)
+        }
+        _ => Err(OauthError::invalid_request(
+            "`actor_token_type` has to be that of an access token or a JWT",
+        )),
+    }
 }
 
 /// What the rules let the caller have of a subject's claims.
-async fn by_policy(
+fn by_policy(
     service: &Service,
     caller: &Caller,
-    form: &Form,
     client: Option<&Client>,
+    actor: Option<&Claims>,
     subject: &Claims,
-) -> Result<Granted, GrantError> {
-    let actor = match form.optional("actor_token") {
-        None => None,
-        Some(token) => {
-            let kind = form.required("actor_token_type")?;
-            if !matches!(
-                TokenType::parse(kind),
-                Some(TokenType::AccessToken | TokenType::Jwt)
-            ) {
-                return Err(OauthError::invalid_request(
-                    "`actor_token_type` has to be that of an access token or a JWT",
-                )
-                .into());
-            }
-            Some(own_token(service, caller, "actor_token", token).await?)
-        }
-    };
+    asked: &Narrowing,
+) -> Result<Minted, OauthError> {
     let shown = |claims| ExchangeToken {
         claims,
         confirmation_shown: caller.shows(claims),
@@ -127,52 +156,46 @@ async fn by_policy(
     let parties = ExchangeParties {
         issuer: &service.settings.issuer,
         subject: shown(subject),
-        actor: actor.as_ref().map(shown),
+        actor: actor.map(shown),
         client: client.map(|client| client.registration.client_id.as_str()),
-    };
-    let (targets, scopes) = (form.targets(), form.scopes());
-    let refused = |error: &ExchangeError| {
-        let event = AuditEvent::Denied;
-        service
-            .auditor
-            .refused(event, "exchange_refused", caller, error.code());
-        OauthError::refused_exchange(error)
     };
     let grant = service
         .exchange_policy
         .decide(&ExchangeRequest {
             parties,
-            targets: &targets,
-            scopes: scopes.as_deref(),
+            targets: &asked.targets,
+            scopes: asked.scopes.as_deref(),
         })
-        .map_err(|error| refused(&error))?;
-    let confirmation = client.and_then(|client| client.confirmation.as_deref());
-    let minted = service.mint(|issuance| {
-        exchanged_claims(&parties, &grant, confirmation, issuance).map_err(|error| refused(&error))
+        .map_err(|error| OauthError::refused_exchange(&error))?;
+    // What was good only with a certificate does not become good without.
+    let was_bound = [Some(subject), actor]
+        .iter()
+        .flatten()
+        .any(|claims| claims.all().contains_key("cnf"));
+    let confirmation = match client.and_then(|client| client.confirmation.as_deref()) {
+        None if was_bound => caller.confirmation(),
+        own => own,
+    };
+    let mut minted = service.mint(|issuance| {
+        exchanged_claims(&parties, &grant, confirmation, issuance)
+            .map_err(|error| OauthError::refused_exchange(&error))
     })?;
+    minted.rules = grant.rules;
     let event = AuditEvent::Exchange;
     service
         .auditor
         .issued(event, "token_exchanged", caller, &minted)?;
-    Ok(Granted {
-        minted,
-        refresh: None,
-    })
+    Ok(minted)
 }
 
 /// The claims of a token of this service that is still good.
 async fn own_token(
     service: &Service,
-    caller: &Caller,
     parameter: &'static str,
     token: &str,
 ) -> Result<Claims, OauthError> {
     let now = unix_now();
     let refused = |code: &'static str| {
-        let event = AuditEvent::Denied;
-        service
-            .auditor
-            .refused(event, "authentication_failed", caller, code);
         OauthError::invalid_request(format!("`{parameter}` is not a good token of this service"))
             .with_code(code)
     };

@@ -20,11 +20,16 @@ impl GrantError {
         }
     }
 
-    /// Records the failure and makes its answer. Only what a caller could guess at counts against
-    /// its address.
+    /// Records the failure and makes its answer.
     pub(super) async fn answer(self, service: &Service, caller: &Caller) -> OauthError {
         let refusal = match self {
-            GrantError::Answer(answer) => return answer,
+            GrantError::Answer(answer) => {
+                if answer.wants_record() {
+                    let (event, name) = (AuditEvent::Denied, "grant_refused");
+                    service.auditor.refused(event, name, caller, answer.code());
+                }
+                return answer;
+            }
             GrantError::Store(StoreError::Refused(refusal)) => refusal,
             GrantError::Store(error) => return error.into(),
         };
@@ -36,7 +41,10 @@ impl GrantError {
             }
         };
         service.auditor.refused(event, name, caller, refusal.code());
-        service.attempt_failed(caller, unix_now()).await;
+        // Others behind the same address must not pay for a service that comes with an old token.
+        if refusal == Refusal::Unknown {
+            service.attempt_failed(caller, unix_now()).await;
+        }
         OauthError::invalid_grant()
     }
 }

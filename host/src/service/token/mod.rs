@@ -9,9 +9,9 @@ mod failure;
 mod refresh;
 mod session;
 
-use answer::Granted;
 use failure::GrantError;
 
-pub(super) use answer::{no_store, scope_text};
+pub(super) use answer::{Granted, no_store};
 pub(super) use endpoint::{CLIENT_CREDENTIALS, REFRESH_TOKEN, TOKEN_EXCHANGE, token};
+pub(super) use exchange::of_identity;
 pub(super) use session::session;

@@ -1,6 +1,6 @@
 use super::super::caller::Caller;
 use super::super::oauth_error::OauthError;
-use super::super::{Minted, Service};
+use super::super::{Minted, Narrowing, Service};
 use super::{GrantError, Granted};
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
@@ -12,6 +12,7 @@ pub(super) async fn rotate(
     service: &Service,
     caller: &Caller,
     refresh_token: &str,
+    narrowing: &Narrowing,
 ) -> Result<Granted, GrantError> {
     let next = random::opaque_token().map_err(OauthError::internal)?;
     let _timer = service.metrics.store_timer("rotate_refresh");
@@ -22,7 +23,7 @@ pub(super) async fn rotate(
             &OpaqueDigest::of(&next),
             caller.confirmation(),
             unix_now(),
-            |family| Ok::<_, GrantError>(service.mint_for_family(family)?),
+            |family| Ok::<_, GrantError>(service.mint_for_family(family, narrowing)?),
             |minted: &Minted| {
                 let event = AuditEvent::Refresh;
                 let name = "refresh_token_rotated";

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use tokensmith_engine::exchange::ServiceIdentity;
+use tokensmith_engine::exchange::{CertificateNames, ServiceGrant, ServiceIdentity};
 
-use super::super::Service;
 use super::super::caller::Caller;
 use super::super::oauth_error::OauthError;
+use super::super::{Narrowing, Service};
 use super::{GrantError, Granted};
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
@@ -19,7 +19,7 @@ pub(in super::super) async fn session(
     State(service): State<Arc<Service>>,
     caller: Caller,
 ) -> Result<Response, OauthError> {
-    service.admit(&caller, unix_now()).await?;
+    // A certificate is nothing that is guessed: no limit of failed attempts stands before it.
     // A caller that goes away leaves nothing half done for the others who write at once.
     tokio::spawn(async move {
         let granted = begin(&service, &caller).await;
@@ -51,21 +51,30 @@ async fn begin(service: &Service, caller: &Caller) -> Result<Granted, GrantError
     let names = &certificate.names;
     let now = unix_now();
     let refresh_token = random::opaque_token().map_err(OauthError::internal)?;
-    let mut family = Family {
-        id: random::identifier().map_err(OauthError::internal)?,
-        origin: FamilyOrigin::Session,
-        confirmation: Some(names.thumbprint.clone()),
-        ..match ServiceIdentity::find(&service.service_identities, names) {
-            Some(identity) => configured(identity, now),
-            None => from_bootstrap(service, caller, names.common_name.as_deref()).await?,
+    let id = random::identifier().map_err(OauthError::internal)?;
+    let family = match ServiceIdentity::find(&service.service_identities, names) {
+        Some(identity) => Family {
+            id,
+            origin: FamilyOrigin::Session,
+            grant: identity.grant(),
+            refresh_ttl: identity.refresh_ttl.into(),
+            confirmation: identity.certificate_bound.then(|| names.thumbprint.clone()),
+            ends_at: Some(now.saturating_add(identity.session_ttl.into())),
+        },
+        None => {
+            let (grant, refresh_ttl) = bootstrap_policy(service, names).await?;
+            Family {
+                id,
+                origin: FamilyOrigin::Session,
+                grant,
+                refresh_ttl,
+                // Clients of the Go release refresh without their certificate.
+                confirmation: None,
+                ends_at: Some(now.saturating_add(refresh_ttl)),
+            }
         }
     };
-    if let Some(identity) = ServiceIdentity::find(&service.service_identities, names)
-        && !identity.certificate_bound
-    {
-        family.confirmation = None;
-    }
-    let minted = service.mint_for_family(&family)?;
+    let minted = service.mint_for_family(&family, &Narrowing::default())?;
     let _timer = service.metrics.store_timer("start_family");
     service
         .store
@@ -85,46 +94,21 @@ async fn begin(service: &Service, caller: &Caller) -> Result<Granted, GrantError
     })
 }
 
-/// A family as the configuration has it.
-fn configured(identity: &ServiceIdentity, now: i64) -> Family {
-    Family {
-        id: String::new(),
-        origin: FamilyOrigin::Session,
-        grant: identity.grant(),
-        refresh_ttl: identity.refresh_ttl.into(),
-        confirmation: None,
-        ends_at: Some(now.saturating_add(identity.session_ttl.into())),
-    }
-}
-
-/// A family with what the newest bootstrap token of the certificate's common name grants.
-async fn from_bootstrap(
+/// What the newest bootstrap token of the certificate's common name grants.
+async fn bootstrap_policy(
     service: &Service,
-    caller: &Caller,
-    common_name: Option<&str>,
-) -> Result<Family, GrantError> {
-    let policy = match common_name {
+    names: &CertificateNames,
+) -> Result<(ServiceGrant, i64), GrantError> {
+    let policy = match &names.common_name {
         Some(name) => service.store.bootstrap_policy(name).await?,
         None => None,
     };
-    let (grant, refresh_ttl) = policy.ok_or_else(|| {
-        let code = "service_identity_unknown";
-        service
-            .auditor
-            .refused(AuditEvent::Denied, "service_identity_refused", caller, code);
+    Ok(policy.ok_or_else(|| {
         OauthError::new(
             StatusCode::FORBIDDEN,
             "invalid_client",
             "no policy is configured for the names of this certificate",
         )
-        .with_code(code)
-    })?;
-    Ok(Family {
-        id: String::new(),
-        origin: FamilyOrigin::Session,
-        grant,
-        refresh_ttl,
-        confirmation: None,
-        ends_at: None,
-    })
+        .with_code("service_identity_unknown")
+    })?)
 }
