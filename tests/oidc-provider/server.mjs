@@ -3,8 +3,11 @@
 //
 // With --client-secret the client is a confidential one and may introspect its opaque access
 // tokens; with --resource access tokens are JWTs for that audience; with --bare tokens say no more
-// than who the user is, and how and when they signed in. POST /control/rotate replaces the keys.
+// than who the user is, and how and when they signed in; with --keys the keys are in a file and
+// outlive the process. POST /control/rotate replaces the keys, POST /control/rotate?keep puts new
+// ones before them.
 import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { parseArgs } from 'node:util';
 
@@ -18,6 +21,7 @@ const { values: options } = parseArgs({
     'client-secret': { type: 'string' },
     'redirect-uri': { type: 'string', default: 'http://127.0.0.1:9/callback' },
     'id-token-ttl': { type: 'string', default: '3600' },
+    keys: { type: 'string' },
     resource: { type: 'string' },
     bare: { type: 'boolean', default: false },
   },
@@ -63,6 +67,16 @@ async function key(alg) {
   return { ...jwk, alg, use: 'sig', kid: await calculateJwkThumbprint(jwk) };
 }
 
+// The first key of an algorithm signs.
+const newKeys = async () => [await key('RS256'), await key('ES256')];
+
+const firstKeys = async () => (options.keys && existsSync(options.keys)
+  ? JSON.parse(readFileSync(options.keys, 'utf8'))
+  : newKeys());
+
+// Whoever is signing in goes on when the keys are replaced.
+const cookieKey = randomBytes(32).toString('base64url');
+
 const client = {
   client_id: options['client-id'],
   redirect_uris: [options['redirect-uri']],
@@ -92,7 +106,7 @@ function configuration(keys) {
       groups: ['groups'],
     },
     clients: [client],
-    cookies: { keys: [randomBytes(32).toString('base64url')] },
+    cookies: { keys: [cookieKey] },
     features: {
       devInteractions: { enabled: false },
       introspection: {
@@ -173,17 +187,26 @@ async function login(provider, request, response) {
 const server = http.createServer();
 server.listen(Number(options.port), '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
+  let keys;
   let provider;
   let callback;
-  async function start() {
-    provider = new Provider(issuer, configuration([await key('RS256'), await key('ES256')]));
+  function start(next) {
+    keys = next;
+    if (options.keys) writeFileSync(options.keys, JSON.stringify(keys), { mode: 0o600 });
+    provider = new Provider(issuer, configuration(keys));
     callback = provider.callback();
   }
-  await start();
+  async function rotate(response, kept) {
+    start([...await newKeys(), ...kept]);
+    response.writeHead(204).end();
+  }
+  start(await firstKeys());
   server.on('request', (request, response) => {
     if (request.method === 'POST' && request.url === '/control/rotate') {
-      start().then(() => response.writeHead(204).end());
-      return undefined;
+      return rotate(response, []);
+    }
+    if (request.method === 'POST' && request.url === '/control/rotate?keep') {
+      return rotate(response, keys);
     }
     if (!request.url.startsWith('/login/')) return callback(request, response);
     return login(provider, request, response).catch((error) => {

@@ -14,6 +14,7 @@ pub mod clients;
 pub mod envoy;
 pub mod exchange;
 pub mod http;
+pub mod load;
 pub mod oidc;
 pub mod ports;
 pub mod postgres;

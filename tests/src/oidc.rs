@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokensmith_engine::jose::encode_base64url;
 
 use crate::http;
 use crate::process::Process;
+use crate::scratch::Scratch;
 
 /// A running provider with the accounts alice (admin), bob (viewer) and carol (operator).
 #[derive(Debug)]
@@ -18,7 +20,10 @@ pub struct OidcProvider {
     pub client_id: String,
     redirect_uri: String,
     client_secret: Option<String>,
-    _process: Process,
+    options: Vec<String>,
+    process: Process,
+    /// Where its keys outlive the process.
+    folder: Scratch,
 }
 
 /// What a sign-in brought.
@@ -41,22 +46,51 @@ impl OidcProvider {
     /// # Panics
     /// When it does not come up.
     pub fn start_with(options: &[&str]) -> Self {
-        let mut command = node("server.mjs");
-        command.args(options);
-        let process = Process::start(command).unwrap_or_else(|error| panic!("{error}"));
+        let folder = Scratch::new();
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let process = serve(&folder, 0, &options);
         let ready: Value = serde_json::from_str(&process.first_line).unwrap();
         let text = |name: &str| ready[name].as_str().unwrap().to_owned();
         let secret = options
             .iter()
-            .position(|option| *option == "--client-secret")
-            .map(|at| options[at + 1].to_owned());
+            .position(|option| option == "--client-secret")
+            .map(|at| options[at + 1].clone());
         Self {
             issuer: text("issuer"),
             client_id: text("client_id"),
             redirect_uri: text("redirect_uri"),
             client_secret: secret,
-            _process: process,
+            options,
+            process,
+            folder,
         }
+    }
+
+    /// Sends SIGSTOP: connections are accepted and not answered.
+    pub fn pause(&self) {
+        self.process.pause();
+    }
+
+    /// Lets it go on after [`OidcProvider::pause`].
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
+    /// Ends it: nobody listens any more.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn kill(&mut self) {
+        self.process.kill();
+        self.process.ended(Duration::from_secs(5));
+    }
+
+    /// Starts it after [`OidcProvider::kill`], with the same issuer and keys.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_again(&mut self) {
+        self.process = serve(&self.folder, self.port(), &self.options);
     }
 
     /// Signs a user in by the authorization code flow and returns the ID token.
@@ -88,13 +122,20 @@ impl OidcProvider {
         }
     }
 
-    /// Puts new keys in the place of the provider's.
+    /// Puts new keys in the place of the provider's, which are withdrawn.
     ///
     /// # Panics
     /// When it does not answer.
     pub fn rotate_keys(&self) {
-        let response = http::request(self.port(), "POST", "/control/rotate", &[]).unwrap();
-        assert_eq!(response.status, 204, "{response:?}");
+        self.control("/control/rotate");
+    }
+
+    /// Has new keys sign; those before stay published.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn rotate_keys_and_keep(&self) {
+        self.control("/control/rotate?keep");
     }
 
     /// Revokes an access token as the client.
@@ -121,9 +162,24 @@ impl OidcProvider {
         assert_eq!(response.status, 200, "{response:?}");
     }
 
+    fn control(&self, target: &str) {
+        let response = http::request(self.port(), "POST", target, &[]).unwrap();
+        assert_eq!(response.status, 204, "{response:?}");
+    }
+
     fn port(&self) -> u16 {
         self.issuer.rsplit_once(':').unwrap().1.parse().unwrap()
     }
+}
+
+/// The provider at a port, 0 for one that the system chooses, with its keys in `folder`.
+fn serve(folder: &Scratch, port: u16, options: &[String]) -> Process {
+    let mut command = node("server.mjs");
+    command
+        .args(["--port", &port.to_string(), "--keys"])
+        .arg(folder.path().join("keys.json"))
+        .args(options);
+    Process::start(command).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn node(program: &str) -> Command {

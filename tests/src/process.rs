@@ -78,6 +78,16 @@ impl Process {
         self.signal("-KILL");
     }
 
+    /// Sends SIGSTOP: it does nothing more, and its connections stay.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Sends SIGCONT after [`Process::pause`].
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
     /// Its number.
     pub fn id(&self) -> u32 {
         self.child.id()

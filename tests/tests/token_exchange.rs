@@ -252,7 +252,8 @@ fn only_good_tokens_are_exchanged() {
         refused(&response, 400, "invalid_request", code, code);
     }
     // With a family all tokens end that have its session.
-    let bootstrap = ["--subject", "smd", "--audience", "smd"];
+    let audiences = format!("smd,{}", site.service.issuer);
+    let bootstrap = ["--subject", "smd", "--audience", &audiences];
     let answer = site
         .service
         .redeem(&site.service.bootstrap_token(&bootstrap));

@@ -235,14 +235,17 @@ fn a_bound_token_is_exchanged_where_its_certificate_is_shown() {
     };
     let actor = [("actor_token_type", ACCESS_TOKEN), ("actor_token", token)];
     let answer = exchange("smd", &actor).json();
-    let (code, verified) = service.verify("smd", None, text(&answer, "access_token"));
+    let issued = text(&answer, "access_token");
+    let (code, verified) = service.verify("smd", None, issued);
+    assert_eq!(code, Some(1), "it is bound as that one was: {verified}");
+    let (code, verified) = service.verify("smd", Some("smd"), issued);
     assert_eq!(code, Some(0), "{verified}");
     let claims = &verified["claims"];
     assert_eq!(
         (&claims["sub"], &claims["act"]["sub"]),
         (&json!("smd"), &json!("smd"))
     );
-    assert!(claims["cnf"].is_null(), "{claims}");
+    assert_eq!(claims["cnf"]["x5t#S256"], site.thumbprint("smd"));
 
     let client = ("client_id", "gateway");
     for response in [exchange("gateway", &actor), exchange("gateway", &[client])] {

@@ -192,6 +192,11 @@ impl JwksSource {
         self.generation
     }
 
+    /// Whether the last fetch that has ended failed: which keys the publisher has now is not known.
+    pub fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     /// The JWK set's URL.
     pub fn url(&self) -> &str {
         &self.url

@@ -47,6 +47,8 @@ pub(crate) fn client(
     builder
         .connect_timeout(timeout.min(Duration::from_secs(3)))
         .timeout(timeout)
+        // Servers close idle connections after 5 s and more: a request must not meet that.
+        .pool_idle_timeout(Duration::from_secs(2))
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("tokensmith/", env!("CARGO_PKG_VERSION")))
         .build()

@@ -6,6 +6,7 @@ use tokensmith_engine::keys::{Fetch, JwksSource, RefreshPolicy};
 use tokensmith_engine::oidc::ProviderMetadata;
 use tokensmith_engine::verify::aws_lc::AwsLc;
 use tokensmith_engine::verify::{KeyRing, Verified, Verifier, VerifyError};
+use tokio::sync::watch;
 
 use super::http_get::{self, Document};
 use super::{OidcError, discovery};
@@ -23,7 +24,8 @@ pub(super) struct ProviderKeys {
     allow_http: bool,
     client: reqwest::Client,
     keys: Mutex<Keys>,
-    fetching: tokio::sync::Mutex<()>,
+    /// How many fetches have ended, of those that have begun.
+    ended: watch::Sender<u64>,
     fetches: AtomicU64,
     failed_fetches: AtomicU64,
 }
@@ -33,6 +35,9 @@ struct Keys {
     source: JwksSource,
     ring: Arc<KeyRing>,
     metadata: Option<Arc<ProviderMetadata>>,
+    /// Counted in the same moment in which the source asks for a fetch: whoever is told that none
+    /// is to be begun knows which to wait for.
+    begun: u64,
 }
 
 impl ProviderKeys {
@@ -50,8 +55,9 @@ impl ProviderKeys {
                 source: JwksSource::new(url, policy, random::seed()),
                 ring: Arc::default(),
                 metadata: None,
+                begun: 0,
             }),
-            fetching: tokio::sync::Mutex::new(()),
+            ended: watch::Sender::new(0),
             fetches: AtomicU64::new(0),
             failed_fetches: AtomicU64::new(0),
         }
@@ -72,23 +78,40 @@ impl ProviderKeys {
         token: &str,
     ) -> Result<Verified, OidcError> {
         let ring = self.ring().await?;
-        match verifier.verify(token, &ring, unix_now()) {
-            Err(VerifyError::UnknownKid { kid, .. }) => {
-                let wanted = self.locked().source.unknown_kid(&kid, unix_now());
-                match wanted {
-                    // Another caller may have fetched since, or be fetching now.
-                    None => drop(self.fetching.lock().await),
-                    Some(fetch) => {
-                        if let Err(error) = self.fetch(fetch).await {
-                            tracing::warn!(%error, "cannot refresh the OIDC provider's keys");
-                        }
-                    }
-                }
-                let ring = Arc::clone(&self.locked().ring);
-                Ok(verifier.verify(token, &ring, unix_now())?)
-            }
-            other => Ok(other?),
+        let kid = match verifier.verify(token, &ring, unix_now()) {
+            Err(VerifyError::UnknownKid { kid, .. }) => kid,
+            other => return Ok(other?),
+        };
+        let asked = self.ask_for(&kid).await;
+        let ring = Arc::clone(&self.locked().ring);
+        let verified = verifier.verify(token, &ring, unix_now());
+        if let (Err(VerifyError::UnknownKid { .. }), Err(error)) = (&verified, asked) {
+            // The provider may have the key: the token is not known to be bad.
+            return Err(error);
         }
+        Ok(verified?)
+    }
+
+    /// Has the keys fetched that a new `kid` may be among, unless it is too early for that, and
+    /// waits for the fetch that is under way.
+    ///
+    /// # Errors
+    /// The last fetch failed: nobody knows which keys the provider has now.
+    async fn ask_for(self: &Arc<Self>, kid: &str) -> Result<(), OidcError> {
+        let (wanted, begun) = {
+            let mut keys = self.locked();
+            let wanted = keys.source.unknown_kid(kid, unix_now());
+            keys.begun += u64::from(wanted.is_some());
+            (wanted, keys.begun)
+        };
+        if let Some(fetch) = wanted {
+            return self.fetch(fetch).await;
+        }
+        self.wait_for(begun).await;
+        if self.locked().source.is_failing() {
+            return Err(OidcError::NoKeys);
+        }
+        Ok(())
     }
 
     /// The metadata, of the last time that keys were fetched.
@@ -101,10 +124,11 @@ impl ProviderKeys {
     /// Keys that may be used now; waits for them only when there are none.
     pub(super) async fn ring(self: &Arc<Self>) -> Result<Arc<KeyRing>, OidcError> {
         let now = unix_now();
-        let (due, current) = {
+        let (due, current, begun) = {
             let mut keys = self.locked();
             let due = keys.source.poll(now);
-            (due, keys.current(now))
+            keys.begun += u64::from(due.is_some());
+            (due, keys.current(now), keys.begun)
         };
         match (due, current) {
             (None, Some(ring)) => Ok(ring),
@@ -122,7 +146,7 @@ impl ProviderKeys {
                 self.locked().current(unix_now()).ok_or(OidcError::NoKeys)
             }
             (None, None) => {
-                drop(self.fetching.lock().await);
+                self.wait_for(begun).await;
                 self.locked().current(unix_now()).ok_or(OidcError::NoKeys)
             }
         }
@@ -139,13 +163,20 @@ impl ProviderKeys {
                 Err(_) => &provider.failed_fetches,
             };
             counter.fetch_add(1, Ordering::Relaxed);
+            provider.ended.send_modify(|ended| *ended += 1);
             done
         });
         fetching.await.unwrap_or(Err(OidcError::NoKeys))
     }
 
+    /// Waits until so many fetches have ended.
+    async fn wait_for(&self, begun: u64) {
+        let mut ended = self.ended.subscribe();
+        // Fails without a sender only, and that is this one's.
+        drop(ended.wait_for(|ended| *ended >= begun).await);
+    }
+
     async fn fetch_to_the_end(&self, fetch: &Fetch) -> Result<(), OidcError> {
-        let _turn = self.fetching.lock().await;
         let answer = self.ask(fetch).await;
         let mut keys = self.locked();
         match answer {

@@ -94,6 +94,12 @@ async fn authorize(
     if !caller.shows(&claims) {
         return Err(refused("token_bound"));
     }
+    if !claims.scopes().any(|scope| SCOPES.contains(&scope)) {
+        denied("insufficient_scope");
+        return Err(OauthError::insufficient_scope(
+            "the caller's access token has neither scope `introspect` nor `admin`",
+        ));
+    }
     // A resource server has its callers' tokens too: those for others are not for asking here.
     let settings = &service.settings;
     let is_ours = |audience: &str| {
@@ -102,12 +108,6 @@ async fn authorize(
     let for_us = claims.audiences().any(is_ours) || claims.scopes().any(|own| own == SCOPES[0]);
     if !for_us {
         return Err(refused("audience_mismatch"));
-    }
-    if !claims.scopes().any(|scope| SCOPES.contains(&scope)) {
-        denied("insufficient_scope");
-        return Err(OauthError::insufficient_scope(
-            "the caller's access token has neither scope `introspect` nor `admin`",
-        ));
     }
     Ok(())
 }

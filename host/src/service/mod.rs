@@ -21,6 +21,7 @@ mod revocation;
 mod router;
 mod settings;
 mod signing;
+mod to_the_end;
 mod token;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ use own_tokens::OwnTokens;
 use policy_bundle::PolicyBundles;
 use public_documents::PublicDocument;
 use signing::ServiceKeys;
+use to_the_end::to_the_end;
 
 pub use clients::ClientsError;
 pub use settings::{

@@ -78,7 +78,7 @@ impl OauthError {
     /// The same error as the token endpoint answers it: there a bad token is a parameter of the
     /// request, not what authenticates the caller (RFC 8693 section 2.2.2).
     pub(super) fn about_subject_token(self) -> Self {
-        if self.status != StatusCode::UNAUTHORIZED {
+        if self.status != StatusCode::UNAUTHORIZED || self.error == "invalid_client" {
             return self;
         }
         Self {

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::Service;
 use super::caller::Caller;
 use super::oauth_error::OauthError;
+use super::to_the_end;
 use super::token::no_store;
 use crate::clock::unix_now;
 use crate::oidc::{OidcClient, OidcError, ProviderDescription, ProviderOrigin};
@@ -65,10 +66,7 @@ pub(super) async fn configure(
     let change: Change = serde_json::from_slice(&body).map_err(|error| {
         OauthError::invalid_request(format!("the body is not the JSON expected: {error}"))
     })?;
-    // A caller that goes away leaves nothing half done.
-    tokio::spawn(async move { apply(&service, &caller, change).await })
-        .await
-        .map_err(OauthError::internal)?
+    to_the_end(async move { apply(&service, &caller, change).await }).await
 }
 
 async fn apply(service: &Service, caller: &Caller, change: Change) -> Result<Response, OauthError> {

@@ -11,6 +11,7 @@ use super::Service;
 use super::caller::Caller;
 use super::form::Form;
 use super::oauth_error::OauthError;
+use super::to_the_end;
 use super::token::no_store;
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
@@ -39,10 +40,7 @@ pub(super) async fn revoke(
     let now = unix_now();
     service.admit(&caller, now).await?;
     let token = token.to_owned();
-    // What is recorded as done is done, though the caller goes away.
-    tokio::spawn(async move { end(&service, &caller, &token, now).await })
-        .await
-        .map_err(OauthError::internal)??;
+    to_the_end(async move { end(&service, &caller, &token, now).await }).await?;
     Ok((no_store(), StatusCode::OK).into_response())
 }
 
@@ -57,7 +55,7 @@ async fn end(service: &Service, caller: &Caller, token: &str, now: i64) -> Resul
         service
             .auditor
             .refused(AuditEvent::Denied, "revocation_refused", caller, code);
-        // One that was removed meanwhile was not guessed, and nothing is gained by guessing.
+        service.attempt_failed(caller, now).await;
     }
     Ok(())
 }

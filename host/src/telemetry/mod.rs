@@ -7,9 +7,9 @@ mod traces;
 mod untraced;
 
 #[cfg(feature = "otel")]
-pub(crate) use traces::{RequestSpan, StoreSpan, Traces};
+pub(crate) use traces::{RequestSpan, StoreSpan, Traces, in_this_span};
 #[cfg(not(feature = "otel"))]
-pub(crate) use untraced::{RequestSpan, StoreSpan, Traces};
+pub(crate) use untraced::{RequestSpan, StoreSpan, Traces, in_this_span};
 
 /// JSON lines on standard error; `RUST_LOG` chooses, `info` without.
 pub(crate) fn start_log() {

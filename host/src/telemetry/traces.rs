@@ -137,6 +137,11 @@ impl RequestSpan {
     }
 }
 
+/// The work, beneath the span that is current now, in whichever task it is done.
+pub(crate) fn in_this_span<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    work.with_current_context()
+}
+
 /// The span of an operation of the store within a request.
 pub(crate) struct StoreSpan(Option<Span>);
 

@@ -11,6 +11,7 @@ use super::super::Service;
 use super::super::caller::Caller;
 use super::super::form::Form;
 use super::super::oauth_error::OauthError;
+use super::super::to_the_end;
 use super::{GrantError, Granted, bootstrap, client_credentials, exchange, refresh};
 use crate::clock::unix_now;
 
@@ -31,8 +32,7 @@ pub(in super::super) async fn token(
 ) -> Result<Response, OauthError> {
     let form = Form::read(&headers, body)?;
     service.admit(&caller, unix_now()).await?;
-    // A caller that goes away leaves nothing half done for the others who write at once.
-    tokio::spawn(async move {
+    to_the_end(async move {
         let (grant, granted) = grant(&service, &caller, &headers, &form).await;
         let outcome = granted.as_ref().map_or_else(GrantError::code, |_| "issued");
         service.metrics.issuance(grant, outcome);
@@ -42,7 +42,6 @@ pub(in super::super) async fn token(
         }
     })
     .await
-    .map_err(OauthError::internal)?
 }
 
 /// The grant's name for metrics, and what it brought.

@@ -7,6 +7,7 @@ use tokensmith_engine::exchange::{CertificateNames, ServiceGrant, ServiceIdentit
 
 use super::super::caller::Caller;
 use super::super::oauth_error::OauthError;
+use super::super::to_the_end;
 use super::super::{Narrowing, Service};
 use super::{GrantError, Granted};
 use crate::audit::AuditEvent;
@@ -20,8 +21,7 @@ pub(in super::super) async fn session(
     caller: Caller,
 ) -> Result<Response, OauthError> {
     // A certificate is nothing that is guessed: no limit of failed attempts stands before it.
-    // A caller that goes away leaves nothing half done for the others who write at once.
-    tokio::spawn(async move {
+    to_the_end(async move {
         let granted = begin(&service, &caller).await;
         let outcome = granted.as_ref().map_or_else(GrantError::code, |_| "issued");
         service.metrics.issuance("service_identity", outcome);
@@ -31,7 +31,6 @@ pub(in super::super) async fn session(
         }
     })
     .await
-    .map_err(OauthError::internal)?
 }
 
 async fn begin(service: &Service, caller: &Caller) -> Result<Granted, GrantError> {
