@@ -548,6 +548,33 @@ fn all_commands_use_the_file() {
 }
 
 #[test]
+fn a_configuration_file_is_written_where_none_is() {
+    let scratch = Scratch::new();
+    let generate =
+        |path: &str| run(tokensmith(scratch.path()).args(["generate-config", "--config", path]));
+    for path in ["etc/config.json", "etc/config.toml"] {
+        let output = generate(path);
+        assert!(output.status.success(), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(told.contains(path), "{told}");
+        let checked = run(tokensmith(scratch.path()).args(["--config", path, "config", "check"]));
+        assert!(checked.status.success(), "{checked:?}");
+        let again = generate(path);
+        assert_eq!(again.status.code(), Some(2), "{again:?}");
+    }
+    scratch.write(
+        "clients.toml",
+        "[[clients]]\nclient_id = 'c'\nauth = 'private_key_jwt'\njwks_file = 'gone.json'\n\
+         grants = ['token_exchange']\n",
+    );
+    let checked =
+        run(tokensmith(scratch.path()).args(["--config", "clients.toml", "config", "check"]));
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(told.contains("`gone.json`"), "{told}");
+}
+
+#[test]
 fn shells_complete_and_the_manual_has_every_command() {
     let scratch = Scratch::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {

@@ -3,12 +3,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokensmith::signing_key::KeyKind;
+use tokensmith_tests::postgres::Postgres;
 use tokensmith_tests::scratch::Scratch;
 
 use crate::bootstrap;
 use crate::issuer::{CLIENT, Issuer};
 use crate::load::{self, Outcome, Pace};
-use crate::postgres::Postgres;
 use crate::report::{Report, Row};
 use crate::requests::{Exchange, Redeem, Requests, Rotate, Supply};
 use crate::server::Server;
@@ -30,14 +30,9 @@ pub(crate) enum Backing {
     Postgres(Postgres),
 }
 
-/// SQLite, and PostgreSQL where there is one.
+/// Both, PostgreSQL with a server of its own.
 pub(crate) fn stores() -> Vec<Backing> {
-    let mut stores = vec![Backing::Sqlite];
-    match Postgres::start() {
-        Some(postgres) => stores.push(Backing::Postgres(postgres)),
-        None => println!("\nPostgreSQL is NOT measured: `TOKENSMITH_POSTGRES_BIN` is not set"),
-    }
-    stores
+    vec![Backing::Sqlite, Backing::Postgres(Postgres::start())]
 }
 
 impl Backing {
@@ -55,7 +50,10 @@ pub(crate) fn measure(report: &mut Report, backing: &Backing, name: &str, kind: 
     let file = format!("sqlite:{}", scratch.path().join("store.db").display());
     let (store, fill) = match backing {
         Backing::Sqlite => (file.clone(), file),
-        Backing::Postgres(postgres) => (postgres.url(), postgres.fast_url()),
+        Backing::Postgres(postgres) => (
+            postgres.url(),
+            format!("{}?options=-c%20synchronous_commit%3Doff", postgres.url()),
+        ),
     };
     let tokens = bootstrap::make(&fill, BOOTSTRAP_TOKENS);
     let issuer = Issuer::start();

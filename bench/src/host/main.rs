@@ -19,7 +19,6 @@ mod issuer;
 mod latency;
 mod limits;
 mod load;
-mod postgres;
 mod processor;
 mod report;
 mod requests;

@@ -36,7 +36,7 @@ pub(super) struct CreateArgs {
     /// How long it can be redeemed, such as `10m`
     #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
     ttl: Duration,
-    /// How long each refresh token lasts, such as `24h`
+    /// For how long after it is redeemed tokens can be refreshed, such as `24h`
     #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
     refresh_ttl: Duration,
     /// A name for the machine or service it is made for

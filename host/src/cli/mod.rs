@@ -13,6 +13,7 @@ mod oidc;
 mod policy;
 mod policy_bundle;
 mod serve;
+mod standard_output;
 mod store;
 mod token;
 mod user_token;
@@ -21,6 +22,7 @@ mod whole_file;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use serve::Layers;
@@ -114,7 +116,13 @@ fn run(
         Command::Keys(command) => keys::run(command, &layers()?),
         Command::UserToken(command) => user_token::run(command, &layers()?),
         Command::BreakGlass(command) => user_token::run_break_glass(command, &layers()?),
-        Command::GenerateConfig(arguments) => config::generate(&arguments),
+        Command::GenerateConfig(arguments) => {
+            let written_to = match matches.value_source("config") {
+                Some(ValueSource::CommandLine) => config,
+                _ => None,
+            };
+            config::generate(&arguments, written_to)
+        }
         Command::Config(command) => config::run(command, layers(), config),
         Command::Token(command) => token::run(command),
         Command::Audit(command) => audit::run(command),

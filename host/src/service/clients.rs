@@ -11,6 +11,7 @@ use tokensmith_engine::verify::KeyRing;
 use tokensmith_engine::verify::aws_lc::AwsLc;
 
 use super::Service;
+use super::Settings;
 use super::caller::Caller;
 use super::form::Form;
 use super::oauth_error::OauthError;
@@ -56,6 +57,16 @@ pub(super) struct Client {
     pub(super) registration: ClientRegistration,
     /// The certificate it authenticated with, as `x5t#S256`: its tokens are bound to that.
     pub(super) confirmation: Option<String>,
+}
+
+impl Settings {
+    /// Whether the clients of the configuration are good, with the keys that are in files.
+    ///
+    /// # Errors
+    /// [`ClientsError`].
+    pub fn check_clients(&self) -> Result<(), ClientsError> {
+        Clients::new(self.config.clients.clone()).map(drop)
+    }
 }
 
 impl Clients {

@@ -16,7 +16,7 @@ pub struct NewBootstrapToken {
     pub created_at: i64,
     /// When it can no longer be redeemed.
     pub expires_at: i64,
-    /// How long each refresh token of its family lasts.
+    /// How long its family lasts from when it is redeemed.
     pub refresh_ttl: i64,
 }
 

@@ -49,6 +49,7 @@ fn problems_of(settings: &Settings) -> Vec<String> {
     if let Some(folder) = &settings.policy_dir {
         note(policy(folder));
     }
+    note(settings.check_clients().map_err(|error| error.to_string()));
     note(match &settings.key_file {
         Some(path) => SigningKey::open(path)
             .map(drop)

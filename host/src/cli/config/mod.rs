@@ -10,7 +10,9 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::CliError;
 use super::serve::{Layers, ServeArgs};
+use super::standard_output::print;
 use crate::config_file::{ConfigFile, ConfigFileError};
+use crate::whole_file::{self, Readers, folder_of};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -34,8 +36,9 @@ pub(super) struct ShowArgs {
 #[derive(Debug, Args)]
 pub(super) struct GenerateArgs {
     /// JSON with what groups grant, or TOML with every setting
-    #[arg(long, value_enum, default_value_t = Format::Json)]
-    format: Format,
+    /// [default: TOML for a file of `--config` that ends in `.toml`, else JSON]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,15 +60,38 @@ pub(super) fn run(
     }
 }
 
-pub(super) fn generate(arguments: &GenerateArgs) -> Result<ExitCode, CliError> {
-    match arguments.format {
+/// Prints a configuration file, or writes it where none is yet.
+pub(super) fn generate(
+    arguments: &GenerateArgs,
+    path: Option<&Path>,
+) -> Result<ExitCode, CliError> {
+    let of_path = || match path.and_then(Path::extension) {
+        Some(extension) if extension.eq_ignore_ascii_case("toml") => Format::Toml,
+        _ => Format::Json,
+    };
+    let text = match arguments.format.unwrap_or_else(of_path) {
         Format::Json => {
             let text = serde_json::to_string_pretty(&ConfigFile::with_default_grants())
                 .map_err(|error| CliError::Usage(error.to_string()))?;
-            println!("{text}");
+            text + "\n"
         }
-        Format::Toml => print!("{}", template::text()),
+        Format::Toml => template::text(),
+    };
+    let Some(path) = path else {
+        print(&text)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let name = path.display();
+    if path.exists() {
+        return Err(CliError::Usage(format!(
+            "`{name}` is there already: move it away, or name another file"
+        )));
     }
+    let folder = folder_of(path);
+    std::fs::create_dir_all(folder).map_err(CliError::io(folder.display().to_string()))?;
+    whole_file::write(path, text.as_bytes(), Readers::ByMask)
+        .map_err(CliError::io(name.to_string()))?;
+    print(&format!("Generated configuration file at: {name}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,8 +102,8 @@ fn show(arguments: ShowArgs, layers: &Layers, config: Option<&Path>) -> Result<E
     }
     let shown = show::Shown::new(resolved.settings);
     match arguments.format {
-        Format::Toml => print!("{}", shown.toml(config)),
-        Format::Json => println!("{:#}", shown.json()),
+        Format::Toml => print(&shown.toml(config))?,
+        Format::Json => print(&format!("{:#}\n", shown.json()))?,
     }
     Ok(ExitCode::SUCCESS)
 }
