@@ -1,7 +1,11 @@
+use std::time::Duration;
+
 use super::{Store, StoreError};
 
 /// Rows removed at once: others get their turn between.
-const AT_ONCE: u64 = 500;
+const AT_ONCE: u64 = 100;
+/// Pause between them: tidying up never is in a hurry.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Each statement removes rows that ended before $1, at most [`AT_ONCE`].
 const STATEMENTS: [&str; 6] = [
@@ -10,17 +14,17 @@ const STATEMENTS: [&str; 6] = [
      (SELECT token_hash FROM bootstrap_tokens AS old WHERE expires_at < $1 AND EXISTS \
      (SELECT 1 FROM bootstrap_tokens AS newer WHERE newer.subject = old.subject \
      AND (newer.created_at > old.created_at OR \
-     (newer.created_at = old.created_at AND newer.token_hash > old.token_hash))) LIMIT 500)",
+     (newer.created_at = old.created_at AND newer.token_hash > old.token_hash))) LIMIT 100)",
     "DELETE FROM refresh_tokens WHERE token_hash IN \
-     (SELECT token_hash FROM refresh_tokens WHERE expires_at < $1 LIMIT 500)",
+     (SELECT token_hash FROM refresh_tokens WHERE expires_at < $1 LIMIT 100)",
     "DELETE FROM refresh_families WHERE id IN \
-     (SELECT id FROM refresh_families WHERE expires_at < $1 LIMIT 500)",
+     (SELECT id FROM refresh_families WHERE expires_at < $1 LIMIT 100)",
     "DELETE FROM revoked_tokens WHERE jti IN \
-     (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT 500)",
+     (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT 100)",
     "DELETE FROM seen_tokens WHERE token_hash IN \
-     (SELECT token_hash FROM seen_tokens WHERE expires_at < $1 LIMIT 500)",
+     (SELECT token_hash FROM seen_tokens WHERE expires_at < $1 LIMIT 100)",
     "DELETE FROM failed_attempts WHERE bucket IN \
-     (SELECT bucket FROM failed_attempts WHERE since < $1 LIMIT 500)",
+     (SELECT bucket FROM failed_attempts WHERE since < $1 LIMIT 100)",
 ];
 
 impl Store {
@@ -37,6 +41,7 @@ impl Store {
                 if done < AT_ONCE {
                     break;
                 }
+                tokio::time::sleep(PAUSE).await;
             }
         }
         Ok(removed)
