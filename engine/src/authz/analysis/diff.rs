@@ -185,20 +185,9 @@ fn shown_definitions(definitions: &BTreeMap<&str, &[String]>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::compiled as policy;
     use super::*;
-    use crate::policy::{BASELINE_MODEL, Source, compile};
-
-    fn policy(model: &str, rules: &str) -> CompiledPolicy {
-        let model = Source {
-            name: "m",
-            text: model,
-        };
-        let rules = Source {
-            name: "r",
-            text: rules,
-        };
-        compile(model, &[rules]).unwrap()
-    }
+    use crate::policy::BASELINE_MODEL;
 
     fn changes(diff: &PolicyDiff) -> Vec<String> {
         diff.changes

@@ -31,3 +31,13 @@ pub use lint::{BASELINE_ROLES, Finding, Severity};
 pub use near_miss::NearMiss;
 pub use role_picture::{NodeKind, PictureEdge, PictureNode, RolePicture};
 pub use who_can::Grant;
+
+/// A policy of the tests below this module.
+#[cfg(test)]
+fn compiled(model: &str, rules: &str) -> super::CompiledPolicy {
+    use crate::policy::{Source, compile};
+
+    let [model, rules] =
+        [("model.conf", model), ("policy.csv", rules)].map(|(name, text)| Source { name, text });
+    compile(model, &[rules]).unwrap()
+}

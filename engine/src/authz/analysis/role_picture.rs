@@ -290,20 +290,9 @@ fn mermaid_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::compiled as policy;
     use super::*;
-    use crate::policy::{BASELINE_MODEL, Source, compile, compile_baseline};
-
-    fn policy(model: &str, rules: &str) -> CompiledPolicy {
-        let model = Source {
-            name: "m",
-            text: model,
-        };
-        let rules = Source {
-            name: "r",
-            text: rules,
-        };
-        compile(model, &[rules]).unwrap()
-    }
+    use crate::policy::{BASELINE_MODEL, compile_baseline};
 
     fn shown(picture: &RolePicture) -> Vec<String> {
         picture

@@ -120,20 +120,9 @@ fn grant(subject: &str, row: Option<ExplainedRow>) -> Grant {
 
 #[cfg(test)]
 mod tests {
+    use super::super::compiled as policy;
     use super::*;
-    use crate::policy::{BASELINE_MODEL, Source, compile};
-
-    fn policy(model: &str, rules: &str) -> CompiledPolicy {
-        let model = Source {
-            name: "m",
-            text: model,
-        };
-        let rules = Source {
-            name: "policy.csv",
-            text: rules,
-        };
-        compile(model, &[rules]).unwrap()
-    }
+    use crate::policy::BASELINE_MODEL;
 
     /// Subject, path and line of each.
     fn shown(policy: &CompiledPolicy, object: &str, action: &str) -> Vec<String> {
