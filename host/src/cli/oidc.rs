@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::{CliError, runtime};
+use crate::oidc::http_get::root_cause;
 
 /// The provider may take its time to be asked for its keys.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -183,17 +184,6 @@ impl Target {
             }),
         }
     }
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

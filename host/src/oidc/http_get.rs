@@ -142,7 +142,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// The innermost error says what happened; the outer ones repeat the URL.
-fn root_cause(error: &reqwest::Error) -> String {
+pub(crate) fn root_cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }

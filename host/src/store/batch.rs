@@ -81,11 +81,8 @@ impl Batch {
     /// [`StoreError::NotWritten`] when it does not come soon: what has not begun is not begun
     /// late, when its caller may have gone and come again.
     pub(super) async fn turn(&self) -> Result<Turn, StoreError> {
-        let writer = timeout(PATIENCE, Arc::clone(&self.writer).lock_owned())
-            .await
-            .map_err(|_| StoreError::NotWritten("others have been writing too long".to_owned()))?;
         let mut turn = Turn {
-            writer,
+            writer: self.writer().await?,
             changed: Arc::clone(&self.changed),
         };
         to_the_end(async move {
@@ -97,9 +94,7 @@ impl Batch {
 
     /// Whether the writing connection answers.
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        let mut writer = timeout(PATIENCE, Arc::clone(&self.writer).lock_owned())
-            .await
-            .map_err(|_| StoreError::NotWritten("others have been writing too long".to_owned()))?;
+        let mut writer = self.writer().await?;
         to_the_end(async move { writer.run("SELECT 1").await }).await
     }
 
@@ -128,6 +123,14 @@ impl Batch {
         {
             tracing::warn!(%error, "cannot close the store");
         }
+    }
+}
+
+impl Batch {
+    async fn writer(&self) -> Result<OwnedMutexGuard<Writer>, StoreError> {
+        timeout(PATIENCE, Arc::clone(&self.writer).lock_owned())
+            .await
+            .map_err(|_| StoreError::NotWritten("others have been writing too long".to_owned()))
     }
 }
 

@@ -11,8 +11,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::CliError;
 use super::serve::{Layers, ServeArgs};
 use super::standard_output::print;
+use super::whole_file;
 use crate::config_file::{ConfigFile, ConfigFileError};
-use crate::whole_file::{self, Readers, folder_of};
+use crate::whole_file::folder_of;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
@@ -89,8 +90,7 @@ pub(super) fn generate(
     }
     let folder = folder_of(path);
     std::fs::create_dir_all(folder).map_err(CliError::io(folder.display().to_string()))?;
-    whole_file::write(path, text.as_bytes(), Readers::ByMask)
-        .map_err(CliError::io(name.to_string()))?;
+    whole_file::write(path, text.as_bytes())?;
     print(&format!("Generated configuration file at: {name}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
