@@ -1,7 +1,10 @@
 """Calls of Schemathesis as many callers would make them, some with a token that is good."""
 
+import ast
+import gc
 import itertools
 import os
+import threading
 
 import schemathesis
 
@@ -10,6 +13,25 @@ _TOKENS = {
     "/oauth/exchange": os.environ["TEST_ID_TOKEN"],
     "/oauth/introspect": os.environ["TEST_ACCESS_TOKEN"],
 }
+
+_parse = ast.parse
+_parsing = threading.RLock()
+
+
+def _parse_alone(*arguments, **options):
+    """CPython 3.11 counts the depth of a tree in one place for all threads, so that a tree made
+    meanwhile, by another thread or while garbage is collected, makes it raise SystemError."""
+    with _parsing:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return _parse(*arguments, **options)
+        finally:
+            if collects:
+                gc.enable()
+
+
+ast.parse = _parse_alone
 
 
 @schemathesis.hook
