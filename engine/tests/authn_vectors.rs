@@ -112,7 +112,7 @@ fn check(provider: &dyn SignatureProvider) {
             ..Request::default()
         };
         let now = case["now"].as_i64().unwrap();
-        let outcome = decider.decide(&request, &ring, &mut Memory::new(0), now);
+        let outcome = decider.decide(&request, &ring, &mut Memory::new(0, [0; 16]), now);
         let differs = DIFFERENCES
             .iter()
             .any(|(difference, _)| *difference == name);

@@ -33,7 +33,7 @@ impl Fixture {
     fn decide(&self, request: &Request<'_>) -> Outcome {
         *self
             .decider
-            .decide(request, &self.ring, &mut Memory::new(0), 150)
+            .decide(request, &self.ring, &mut Memory::new(0, [0; 16]), 150)
     }
 
     fn ask(&self, method: &str, target: &str) -> Outcome {

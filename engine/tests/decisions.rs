@@ -41,7 +41,7 @@ impl Fixture {
         Self {
             decider: Decider::new(&config, Limits::default(), AwsLc).unwrap(),
             ring: KeyRing::new([("iss", &set)], &AwsLc),
-            memory: Memory::new(8),
+            memory: Memory::new(8, [0; 16]),
             authorization: valid["authorization"][0].as_str().unwrap().to_owned(),
         }
     }

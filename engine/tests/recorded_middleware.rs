@@ -229,7 +229,7 @@ impl Recordings {
             request_id: case["request_id"].as_str(),
             ..Request::default()
         };
-        *decider.decide(&request, &self.ring, &mut Memory::new(0), 150)
+        *decider.decide(&request, &self.ring, &mut Memory::new(0, [0; 16]), 150)
     }
 }
 

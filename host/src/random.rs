@@ -30,6 +30,11 @@ pub fn seed() -> u64 {
     bytes().map(u64::from_ne_bytes).unwrap_or_default()
 }
 
+/// A key for digests that never leave memory.
+pub fn digest_key() -> [u8; 16] {
+    bytes().unwrap_or_default()
+}
+
 fn bytes<const N: usize>() -> Result<[u8; N], NoRandom> {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandom)?;

@@ -148,7 +148,7 @@ fn recorded_requests_have_the_answers_of_the_decision() {
             request_id: case["request_id"].as_str(),
             ..decide::Request::default()
         };
-        let outcome = decider.decide(&request, &ring, &mut Memory::new(0), NOW);
+        let outcome = decider.decide(&request, &ring, &mut Memory::new(0, [0; 16]), NOW);
         let message = asked(http.clone(), "");
         // The second time it is a token that was seen before.
         for _ in 0..2 {

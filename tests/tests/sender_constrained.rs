@@ -49,7 +49,7 @@ impl Fixture {
         Self {
             decider: Decider::new(&config, Limits::default(), AwsLc).unwrap(),
             ring: KeyRing::new([("https://issuer.test", &set)], &AwsLc),
-            memory: Memory::new(16),
+            memory: Memory::new(16, [0; 16]),
             client: Signer::new(Algorithm::EdDSA),
             issuer,
             now: now(),

@@ -33,7 +33,7 @@ pub(crate) fn compare(report: &mut Report) {
         .collect();
     let now = now();
     let work = |entries: usize, method: &'static str, allowed: bool| {
-        let mut memory = Memory::new(entries);
+        let mut memory = Memory::new(entries, [0; 16]);
         let (decider, ring) = (&decider, &ring);
         let mut requests = tokens.iter().cycle();
         // All tokens are in the cache, if there is one, before the first turn.

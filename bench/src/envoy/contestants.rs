@@ -52,8 +52,9 @@ pub(crate) fn native(signer: &Signer, cached: bool) -> Envoy {
     envoy
 }
 
-pub(crate) fn tokensmith(signer: &Signer, cached: bool) -> Envoy {
-    let envoy = launch(&[wasm_filter(&json!({
+/// The filter; of the module at `path` if there is one, to compare builds.
+pub(crate) fn tokensmith(signer: &Signer, cached: bool, path: Option<&str>) -> Envoy {
+    let mut filter = wasm_filter(&json!({
         "issuers": [{
             "issuer": "https://issuer.test", "audiences": ["svc"], "jwks": keys(signer),
         }],
@@ -63,7 +64,11 @@ pub(crate) fn tokensmith(signer: &Signer, cached: bool) -> Envoy {
         }],
         "default_route": "deny",
         "cache": {"entries": if cached { CACHE } else { 0 }},
-    }))]);
+    }));
+    if let Some(path) = path {
+        filter["typed_config"]["config"]["vm_config"]["code"]["local"]["filename"] = path.into();
+    }
+    let envoy = launch(&[filter]);
     check(&envoy, signer);
     envoy
 }

@@ -1,5 +1,8 @@
 //! The filter in Envoy beside Envoy's own jwt_authn and rbac filters, and beside no filter: one
 //! worker on one processor, the load from the other, contestants in turn.
+//!
+//! `bench-envoy [GROUP [MODULE ..]]`: only groups whose name has GROUP in it, and other builds of
+//! the filter beside the built one.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,6 +26,9 @@ const ROUNDS: usize = 3;
 const PROCESSOR: u32 = 0;
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let wanted = arguments.next().unwrap_or_default();
+    let modules: Vec<String> = arguments.collect();
     let mut groups = Vec::new();
     for algorithm in [Algorithm::RS256, Algorithm::ES256] {
         let signer = Signer::new(algorithm);
@@ -33,11 +39,17 @@ fn main() {
         let load = Load::new(&scratch, &tokens);
         for (name, cached) in [("known tokens", true), ("every token new", false)] {
             let what = format!("{algorithm}, {name}, {TOKENS} distinct tokens");
-            let envoys = [
+            if !what.contains(&wanted) {
+                continue;
+            }
+            let mut envoys = vec![
                 ("no filter", no_filter()),
                 ("jwt_authn + rbac (Envoy's own)", native(&signer, cached)),
-                ("tokensmith filter", tokensmith(&signer, cached)),
+                ("tokensmith filter", tokensmith(&signer, cached, None)),
             ];
+            for module in &modules {
+                envoys.push((module, tokensmith(&signer, cached, Some(module))));
+            }
             let mut rates = vec![Vec::new(); envoys.len()];
             for (_, envoy) in &envoys {
                 load.run(envoy.port, 1);

@@ -17,10 +17,11 @@ impl Memory {
     /// Proofs remembered; each request with a proof is one for two minutes.
     const PROOFS: usize = 65_536;
 
-    /// Room for at most `tokens` verified tokens; 0 remembers none.
-    pub fn new(tokens: usize) -> Self {
+    /// Room for at most `tokens` verified tokens; 0 remembers none. `key` is random, as far as the
+    /// caller has randomness, for [`VerdictCache::new`].
+    pub fn new(tokens: usize, key: [u8; 16]) -> Self {
         Self {
-            tokens: VerdictCache::new(tokens),
+            tokens: VerdictCache::new(tokens, key),
             proofs: ReplayCache::new(Self::PROOFS),
         }
     }

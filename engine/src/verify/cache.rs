@@ -1,20 +1,18 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use sha2::{Digest as _, Sha256};
+use siphasher::sip128::SipHasher24;
 
 use super::VerifyError;
 
-/// The SHA-256 digest of a token's text, the only form in which a cache keeps it.
+/// The keyed digest (SipHash-2-4, 128 bits) of a token's text, the only form in which a cache
+/// keeps it.
+///
+/// Two tokens with one digest would share a verdict, and so the identity of the one that was
+/// verified. Nobody can aim at that who does not hold the other token already: its signature is
+/// as unknown as the cache's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TokenDigest([u8; 32]);
-
-impl TokenDigest {
-    /// Digests `token`.
-    pub fn of(token: &str) -> Self {
-        Self(Sha256::digest(token.as_bytes()).into())
-    }
-}
+pub struct TokenDigest(u128);
 
 /// What was found out about a token before.
 #[derive(Clone, Debug)]
@@ -33,9 +31,9 @@ pub enum Cached<T> {
 /// once, so that a look-up allocates nothing.
 ///
 /// ```
-/// use tokensmith_engine::verify::{Cached, TokenDigest, VerdictCache};
-/// let mut cache = VerdictCache::new(100);
-/// let token = TokenDigest::of("header.payload.signature");
+/// use tokensmith_engine::verify::{Cached, VerdictCache};
+/// let mut cache = VerdictCache::new(100, [7; 16]);
+/// let token = cache.digest("header.payload.signature");
 /// cache.insert(token, "identity", 60);
 /// assert!(matches!(cache.get(&token, 59), Some(Cached::Verified("identity"))));
 /// assert!(cache.get(&token, 60).is_none());
@@ -45,16 +43,24 @@ pub struct VerdictCache<T> {
     verified: Generations<T>,
     refused: Generations<Refused>,
     epoch: u64,
+    digester: SipHasher24,
 }
 
 impl<T: Clone> VerdictCache<T> {
-    /// A cache of at most `entries` verified tokens; 0 turns it off.
-    pub fn new(entries: usize) -> Self {
+    /// A cache of at most `entries` verified tokens; 0 turns it off. `key` is for the digests of
+    /// tokens: random, as far as the caller has randomness.
+    pub fn new(entries: usize, key: [u8; 16]) -> Self {
         Self {
             verified: Generations::new(entries),
             refused: Generations::new(entries.div_ceil(8)),
             epoch: 0,
+            digester: SipHasher24::new_with_key(&key),
         }
+    }
+
+    /// What this cache knows `token` by.
+    pub fn digest(&self, token: &str) -> TokenDigest {
+        TokenDigest(self.digester.hash(token.as_bytes()).as_u128())
     }
 
     /// Whether anything is ever kept.
@@ -189,16 +195,20 @@ impl<T: Clone> Generations<T> {
 mod tests {
     use super::*;
 
+    const KEY: [u8; 16] = [7; 16];
+
     #[test]
     fn is_bounded_and_keeps_what_is_used() {
-        let mut cache = VerdictCache::new(10);
-        let used = TokenDigest::of("used");
+        let mut cache = VerdictCache::new(10, KEY);
+        let used = cache.digest("used");
         cache.insert(used, 0, 100);
         let room = cache.verified.young.capacity();
         let error = Arc::new(VerifyError::Signature);
         for number in 1..1000 {
-            cache.insert(TokenDigest::of(&number.to_string()), number, 100);
-            cache.refuse(TokenDigest::of(&format!("bad {number}")), &error, 1);
+            let token = cache.digest(&number.to_string());
+            cache.insert(token, number, 100);
+            let bad = cache.digest(&format!("bad {number}"));
+            cache.refuse(bad, &error, 1);
             assert!(matches!(cache.get(&used, 1), Some(Cached::Verified(0))));
             assert!(cache.len() <= 10 && cache.refused.len() <= 2);
         }
@@ -207,14 +217,14 @@ mod tests {
 
     #[test]
     fn ends_with_the_token_and_the_epoch() {
-        let mut cache = VerdictCache::new(4);
-        let digest = TokenDigest::of("t");
+        let mut cache = VerdictCache::new(4, KEY);
+        let digest = cache.digest("t");
         cache.insert(digest, 1, 10);
         assert!(cache.get(&digest, 9).is_some());
         assert!(cache.get(&digest, 10).is_none());
         cache.enter_epoch(1);
         assert!(cache.get(&digest, 9).is_none());
-        let mut off = VerdictCache::new(0);
+        let mut off = VerdictCache::new(0, KEY);
         off.insert(digest, 1, 10);
         off.refuse(digest, &Arc::new(VerifyError::Signature), 0);
         assert!(off.is_empty() && off.get(&digest, 0).is_none());
@@ -224,7 +234,7 @@ mod tests {
     fn refusals_are_short_and_only_what_cannot_change() {
         use crate::claims::ClaimError;
 
-        let mut cache: VerdictCache<()> = VerdictCache::new(16);
+        let mut cache: VerdictCache<()> = VerdictCache::new(16, KEY);
         for (error, kept) in [
             (VerifyError::Signature, true),
             (VerifyError::Claim(ClaimError::Expired), true),
@@ -235,10 +245,23 @@ mod tests {
                 false,
             ),
         ] {
-            let digest = TokenDigest::of(&error.to_string());
+            let digest = cache.digest(&error.to_string());
             cache.refuse(digest, &Arc::new(error), 0);
             assert_eq!(cache.get(&digest, 9).is_some(), kept);
             assert!(cache.get(&digest, 10).is_none());
+        }
+    }
+
+    #[test]
+    fn digests_are_of_the_whole_token_and_the_key() {
+        let cache: VerdictCache<()> = VerdictCache::new(1, KEY);
+        let other: VerdictCache<()> = VerdictCache::new(1, [8; 16]);
+        let tokens = ["", "a", "a.b.c", "a.b.d", "b.b.c"];
+        for (index, token) in tokens.iter().enumerate() {
+            assert_ne!(cache.digest(token), other.digest(token));
+            for another in tokens.iter().skip(index + 1) {
+                assert_ne!(cache.digest(token), cache.digest(another));
+            }
         }
     }
 }

@@ -37,7 +37,7 @@ impl State {
         let mut state = Self {
             decider: Decider::new(config, limits.clone(), Portable)?,
             keys: KeySources::new(sources, &Portable, seed()),
-            memory: Memory::new(config.cache.entries),
+            memory: Memory::new(config.cache.entries, digest_key()),
             host_signatures: HostSignatures::detect(),
             routes,
             wanted: WantedKeys::default(),
@@ -120,6 +120,16 @@ pub(crate) fn now() -> i64 {
 pub(crate) fn log(level: LogLevel, message: &str) {
     // Nothing is left to do when even logging fails.
     let _ = hostcalls::log(level, &format!("tokensmith: {message}"));
+}
+
+/// Nobody outside sees when a worker started to the nanosecond; see `VerdictCache::new` for what
+/// the key is good for.
+fn digest_key() -> [u8; 16] {
+    let nanoseconds = hostcalls::get_current_time()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .map_or(0, |since| since.as_nanos());
+    nanoseconds.to_le_bytes()
 }
 
 /// Differs from worker to worker by when it started, which is all that spreading fetches needs.

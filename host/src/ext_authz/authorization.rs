@@ -71,7 +71,7 @@ impl Authorization {
         let mut shared = Shared {
             decider: Arc::new(decider),
             keys,
-            memory: Memory::new(config.cache.entries),
+            memory: Memory::new(config.cache.entries, random::digest_key()),
             wanted: WantedKeys::default(),
             generation: 0,
             key_epoch: 0,
@@ -93,7 +93,7 @@ impl Authorization {
     /// [`ConfigError`], naming the field; the former configuration stays in use.
     pub fn replace(&self, config: &Config) -> Result<(), ConfigError> {
         let (decider, mut keys) = prepared(config, &self.limits)?;
-        let tokens = VerdictCache::new(config.cache.entries);
+        let tokens = VerdictCache::new(config.cache.entries, random::digest_key());
         let now = unix_now();
         let mut shared = self.locked();
         keys.adopt(&shared.keys, now, &AwsLc);

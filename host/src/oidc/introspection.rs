@@ -5,12 +5,13 @@ use std::time::Duration;
 use tokensmith_engine::claims::{ClaimRules, Claims};
 use tokensmith_engine::jose::Limits;
 use tokensmith_engine::oidc::check_introspection;
-use tokensmith_engine::verify::{Cached, TokenDigest, VerdictCache};
+use tokensmith_engine::verify::{Cached, VerdictCache};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{ClientSecret, OidcError, http_get};
 use crate::clock::unix_now;
+use crate::random;
 
 /// How long an answer is used again, in seconds: a token that the provider revoked is exchanged
 /// no longer than this.
@@ -50,7 +51,7 @@ impl Introspector {
             client_id: client_id.to_owned(),
             secret,
             rules,
-            kept: Mutex::new(VerdictCache::new(KEPT)),
+            kept: Mutex::new(VerdictCache::new(KEPT, random::digest_key())),
             turns: Semaphore::new(AT_A_TIME),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -71,8 +72,12 @@ impl Introspector {
         endpoint: &str,
         token: &str,
     ) -> Result<Claims, OidcError> {
-        let digest = TokenDigest::of(token);
-        let kept = self.kept().get(&digest, unix_now());
+        let (digest, kept) = {
+            let mut cache = self.kept();
+            let digest = cache.digest(token);
+            let kept = cache.get(&digest, unix_now());
+            (digest, kept)
+        };
         if let Some(Cached::Verified(claims)) = kept {
             return Ok(claims);
         }
