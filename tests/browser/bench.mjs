@@ -1,62 +1,82 @@
-// The package beside `jose` in Node.js: the same tokens, keys that are ready, contestants in turn.
-import { mkdir, writeFile } from 'node:fs/promises';
+// The package beside `jose`, in Node.js and in Chromium.
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
 
-import { calculateJwkThumbprint, createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose';
+import * as jose from 'jose';
 
-const ROUNDS = 15;
-const TIMES = 400;
-const ISSUER = 'https://issuer.test';
+import { measure } from './contestants.mjs';
+import { here, inNode, launch, openPage, pkg, policyInNode, serve } from './pages.mjs';
 
-const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const { createVerifier } = await import(pathToFileURL(path.join(root, 'wasm/pkg/node.js')));
+const root = path.join(here, '../..');
+const STARTS = 15;
+// What instantiating a module may take, in milliseconds.
+const START_LIMIT_MS = 30;
 
-async function contestants(alg) {
-  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
-  const jwk = await exportJWK(publicKey);
-  const kid = await calculateJwkThumbprint(jwk);
-  const jwks = { keys: [{ ...jwk, kid, alg, use: 'sig' }] };
-  const now = Math.floor(Date.now() / 1000);
-  const token = await new SignJWT({
-    iss: ISSUER, sub: 'alice', aud: ['svc'], iat: now, nbf: now, exp: now + 3600,
-    auth_level: 'IAL2', auth_factors: 2, auth_methods: ['pwd', 'otp'], auth_events: ['login'],
-    session_id: 's', session_exp: now + 3600, roles: ['viewer'], scope: ['read'],
-  }).setProtectedHeader({ alg, kid, typ: 'JWT' }).sign(privateKey);
-  const verifier = await createVerifier({ issuer: ISSUER, audience: 'svc', jwks });
-  const keySet = createLocalJWKSet(jwks);
-  const options = { issuer: ISSUER, audience: 'svc', algorithms: [alg], clockTolerance: 60 };
-  return [
-    ['jose 6', () => jwtVerify(token, keySet, options)],
-    ['@tokensmith/verifier', () => verifier.verify(token)],
-  ];
+const median = (all) => all.sort((one, other) => one - other)[Math.floor(all.length / 2)];
+
+async function nodeGroups() {
+  const [{ createVerifier, decode }, { loadPolicy }] = [await inNode(), await policyInNode()];
+  return measure({ createVerifier, decode, loadPolicy, jose });
 }
 
-async function time(work) {
-  const start = process.hrtime.bigint();
-  for (let index = 0; index < TIMES; index += 1) await work();
-  return Number(process.hrtime.bigint() - start) / TIMES / 1000;
+// In a process of its own each: a module is instantiated once.
+function nodeStarts() {
+  const script = `const { decode } = await import(${JSON.stringify(path.join(pkg, 'node.js'))});
+    const start = performance.now(); await decode('e30.e30.'); console.log(performance.now() - start);`;
+  return Array.from({ length: STARTS }, () =>
+    Number(execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })));
 }
 
-const groups = [];
-for (const alg of ['RS256', 'PS256', 'ES256', 'EdDSA']) {
-  const all = await contestants(alg);
-  const rounds = all.map(() => []);
-  for (const [, work] of all) await time(work);
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const [index, [, work]] of all.entries()) rounds[index].push(await time(work));
+async function chromium() {
+  const pages = await serve();
+  const browser = await launch();
+  try {
+    const starts = [];
+    for (let index = 0; index < STARTS; index += 1) {
+      const page = await openPage(browser, pages);
+      starts.push(await page.evaluate(async () => {
+        const start = performance.now();
+        await globalThis.verifier.decode('e30.e30.');
+        return performance.now() - start;
+      }));
+      await page.close();
+    }
+    const page = await openPage(browser, pages);
+    const groups = await page.evaluate(async () => {
+      const jose = await import('/jose/index.js');
+      const { measure } = await import('/tests/contestants.mjs');
+      return measure({ ...globalThis.verifier, ...globalThis.policy, jose });
+    });
+    return { starts, groups, version: browser.version() };
+  } finally {
+    await browser.close();
+    pages.close();
   }
-  const measured = all.map(([name], index) => {
-    const sorted = rounds[index].sort((a, b) => a - b);
-    return { name, median_us: sorted[Math.floor(ROUNDS / 2)], best_us: sorted[0] };
-  });
-  console.log(`\nverify in Node.js ${process.version}, ${alg}`);
-  for (const { name, median_us: median, best_us: best } of measured) {
-    const ratio = (measured[0].median_us / median).toFixed(2);
-    console.log(`  ${name.padEnd(24)} ${median.toFixed(1).padStart(8)} us ${best.toFixed(1).padStart(8)} us  ${ratio}x speed`);
+}
+
+function print(where, groups, starts) {
+  for (const { what, limit_us: limit, contestants } of groups) {
+    console.log(`\n${what} in ${where}${limit === null ? '' : `, at most ${limit} us`}`);
+    for (const { name, median_us: middle, best_us: best } of contestants) {
+      const ratio = (contestants[0].median_us / middle).toFixed(2);
+      console.log(`  ${name.padEnd(28)} ${middle.toFixed(2).padStart(9)} us ${best.toFixed(2).padStart(9)} us  ${ratio}x speed`);
+    }
   }
-  groups.push({ what: `verify, ${alg}`, contestants: measured });
+  const start = median(starts);
+  console.log(`\nfetch and instantiate the verifier in ${where}, at most ${START_LIMIT_MS} ms\n  ${start.toFixed(1)} ms`);
+  return { where, groups, instantiate_ms: start };
+}
+
+const results = [print(`Node.js ${process.version}`, await nodeGroups(), nodeStarts())];
+const { starts, groups, version } = await chromium();
+results.push(print(`Chromium ${version}`, groups, starts));
+const sizes = {};
+for (const name of ['engine_bg.wasm', 'policy_engine_bg.wasm', 'portable_bg.wasm']) {
+  sizes[name] = gzipSync(await readFile(path.join(pkg, name)), { level: 9 }).length;
+  console.log(`${name}: ${sizes[name]} bytes after gzip`);
 }
 await mkdir(path.join(root, 'target/bench'), { recursive: true });
-await writeFile(path.join(root, 'target/bench/wasm.json'), `${JSON.stringify({ bench: 'wasm', groups }, null, 2)}\n`);
+await writeFile(path.join(root, 'target/bench/wasm.json'), `${JSON.stringify({ bench: 'wasm', results, sizes }, null, 2)}\n`);
 console.log('\nJSON: target/bench/wasm.json');

@@ -1,21 +1,10 @@
 // The package in Node.js and in a real Chromium: the same cases, and keys of the real service.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import http from 'node:http';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-
-import { chromium } from 'playwright-core';
 
 import { makeCases, outcomes } from './cases.mjs';
-import { ISSUER, startService, tool } from './service.mjs';
-
-const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const pkg = path.join(root, 'wasm/pkg');
-const manifest = JSON.parse(await readFile(path.join(pkg, 'package.json'), 'utf8'));
-const entry = (condition) => path.join(pkg, manifest.exports['.'][condition]);
-const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm' };
+import { inNode, launch, openPage, serve } from './pages.mjs';
+import { ISSUER, startService } from './service.mjs';
 
 let service;
 let pages;
@@ -23,14 +12,8 @@ let browser;
 
 before(async () => {
   service = await startService();
-  pages = await servePackage();
-  browser = await chromium.launch({
-    executablePath: tool('TOKENSMITH_CHROMIUM'),
-    args: [
-      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    ],
-  });
+  pages = await serve([service.url]);
+  browser = await launch();
 });
 
 after(async () => {
@@ -38,42 +21,6 @@ after(async () => {
   pages?.close();
   service?.stop();
 });
-
-// The package under a page's own origin, with the policy a careful site sets.
-async function servePackage() {
-  const server = http.createServer(async (request, response) => {
-    const { pathname } = new URL(request.url, 'http://page');
-    if (pathname === '/') {
-      response.writeHead(200, {
-        'content-type': 'text/html',
-        'content-security-policy': "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src *",
-      });
-      return response.end('<!doctype html><title>page</title>');
-    }
-    const file = path.join(pkg, path.basename(pathname));
-    try {
-      const body = await readFile(file);
-      response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'text/plain' });
-      return response.end(body);
-    } catch {
-      response.writeHead(404);
-      return response.end();
-    }
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return Object.assign(server, { url: `http://127.0.0.1:${server.address().port}/` });
-}
-
-async function openPage() {
-  const page = await browser.newPage();
-  await page.goto(pages.url);
-  await page.evaluate(async (entry) => {
-    globalThis.verifier = await import(entry);
-  }, `/${path.basename(entry('default'))}`);
-  return page;
-}
-
-const inNode = () => import(pathToFileURL(entry('node')));
 
 function compare(cases, seen) {
   const wrong = cases
@@ -90,7 +37,7 @@ test('cases in node', async () => {
 
 test('cases in Chromium', async () => {
   const cases = await makeCases();
-  const page = await openPage();
+  const page = await openPage(browser, pages);
   // A function crosses to the page as its text.
   const seen = await page.evaluate(
     `(${outcomes})(globalThis.verifier, ${JSON.stringify(cases)})`,
@@ -112,7 +59,9 @@ test('a token of the service, with the keys it publishes, in node', async () => 
 });
 
 test('a token of the service, with the keys it publishes, in Chromium', async () => {
-  const page = await openPage();
+  const page = await openPage(browser, pages);
+  const asked = [];
+  page.on('request', (request) => asked.push(request.url()));
   const token = await service.accessToken('boot-service', 'svc');
   const seen = await page.evaluate(async ({ token, options }) => {
     const { createVerifier, decode, VerifierError } = globalThis.verifier;
@@ -133,6 +82,14 @@ test('a token of the service, with the keys it publishes, in Chromium', async ()
     decoded: false,
     refused: [true, 'signature_invalid'],
   });
+  // The module, once, and the keys: nothing else is asked for, the portable checks neither.
+  assert.deepEqual(asked, [`${pages.origin}/pkg/engine_bg.wasm`, service.jwksUri]);
+});
+
+test('a page that may not compile modules is told so', async () => {
+  const page = await openPage(browser, pages, '/without-wasm');
+  const code = await page.evaluate(() => globalThis.verifier.decode('a.b.c').catch((error) => error.code));
+  assert.equal(code, 'wasm_load');
 });
 
 test('keys that cannot be fetched are an error that says so, and forged kids fetch once', async () => {

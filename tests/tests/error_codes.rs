@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 28] = [
+const SOURCES: [&str; 37] = [
     "engine/src/authz/analysis/error.rs",
     "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
@@ -28,10 +28,19 @@ const SOURCES: [&str; 28] = [
     "host/src/signing_key.rs",
     "host/src/store/error.rs",
     "host/src/store_import/error.rs",
+    "wasm/js/errors.js",
+    "wasm/js/fetching.js",
+    "wasm/js/loading.js",
+    "wasm/js/policy.js",
+    "wasm/js/principal.js",
+    "wasm/js/signature.js",
     "wasm/js/verifier.js",
+    "wasm/policy/src/bundle.rs",
+    "wasm/policy/src/caller.rs",
+    "wasm/policy/src/policy.rs",
+    "wasm/portable/src/lib.rs",
     "wasm/src/decode.rs",
-    "wasm/src/job.rs",
-    "wasm/src/options.rs",
+    "wasm/src/refusal.rs",
     "wasm/src/verifier.rs",
 ];
 

@@ -1,21 +1,16 @@
-use serde_json::json;
 use tokensmith_engine::jose::{Jws, Limits};
 use wasm_bindgen::prelude::*;
 
-use crate::js_error::thrown;
+use crate::thrown::thrown;
 
-/// Header and claims of a token as JSON, for display only: nothing in it is verified.
+/// Header and claims of a token as the JSON texts that are in it, with a NUL between them, for
+/// display only: nothing in them is verified. JSON has no NUL.
 ///
 /// # Errors
 /// `{"code", "message"}` as text.
 #[wasm_bindgen]
 pub fn decode(token: &str) -> Result<String, JsValue> {
-    let inspected =
-        Jws::inspect(token, &Limits::default()).map_err(|error| thrown(error.code(), error))?;
-    Ok(json!({
-        "verified": false,
-        "header": inspected.header,
-        "claims": inspected.payload,
-    })
-    .to_string())
+    let shown = Jws::inspect_text(token, &Limits::default())
+        .map_err(|error| thrown(error.code(), error))?;
+    Ok(format!("{}\0{}", shown.header, shown.payload))
 }

@@ -1,82 +1,81 @@
-use serde_json::json;
-use tokensmith_engine::principal::Principal;
-use tokensmith_engine::verify::{SignatureJob, Verdict};
+use std::rc::Rc;
+
+use tokensmith_engine::verify::{SignatureJob, TokenDigest};
 use wasm_bindgen::prelude::*;
 
-use crate::js_error::thrown;
-
-/// A signature that WebCrypto has to check.
+/// A signature that has to be checked, or the answer where that was done before.
 #[wasm_bindgen]
+#[derive(Debug)]
 pub struct Job {
-    job: SignatureJob<'static>,
-    generation: u64,
+    pub(crate) state: State,
 }
 
-impl Job {
-    /// `generation` counts the changes of the key set that the job's key is of.
-    pub(crate) fn new(job: SignatureJob<'static>, generation: u64) -> Self {
-        Self { job, generation }
-    }
+#[derive(Debug)]
+pub(crate) enum State {
+    Answered(Rc<str>),
+    Pending(Box<Pending>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) job: SignatureJob<'static>,
+    /// Counts the changes of the keys that the job's key is of.
+    pub(crate) epoch: u64,
+    /// What the outcome is kept under, unless it is not kept.
+    pub(crate) digest: Option<TokenDigest>,
+    pub(crate) now: i64,
 }
 
 #[wasm_bindgen]
 impl Job {
-    /// `alg`, a space, and what an imported key is kept under: the key set's generation and the
-    /// key's name in it. A publisher may give another key the same name later.
-    #[wasm_bindgen(getter, js_name = keyName)]
-    pub fn key_name(&self) -> String {
-        let (algorithm, generation) = (self.job.algorithm().name(), self.generation);
-        let jwk = self.job.key().jwk();
-        match jwk.kid() {
-            Some(kid) => format!("{algorithm} {generation} {kid}"),
-            None => format!("{algorithm} {generation} {}", jwk.thumbprint()),
+    /// What the package tells its caller, when there is nothing left to check.
+    #[wasm_bindgen(getter)]
+    pub fn answer(&self) -> Option<String> {
+        match &self.state {
+            State::Answered(answer) => Some(answer.to_string()),
+            State::Pending(_) => None,
         }
+    }
+
+    /// What an imported key is kept under: `alg`, a space, the count of the keys' changes, and the
+    /// key's name. A publisher may give another key the same name later.
+    #[wasm_bindgen(getter, js_name = keyName)]
+    pub fn key_name(&self) -> Option<String> {
+        let pending = self.pending()?;
+        let (algorithm, epoch) = (pending.job.algorithm().name(), pending.epoch);
+        let issuer = pending.job.issuer();
+        let jwk = pending.job.key().jwk();
+        Some(match jwk.kid() {
+            Some(kid) => format!("{algorithm} {epoch} {issuer} {kid}"),
+            None => format!("{algorithm} {epoch} {issuer} {}", jwk.thumbprint()),
+        })
     }
 
     /// The key as a JWK, JSON.
     #[wasm_bindgen(getter)]
-    pub fn jwk(&self) -> String {
-        self.job.key().jwk().to_json().to_string()
+    pub fn jwk(&self) -> Option<String> {
+        let pending = self.pending()?;
+        Some(pending.job.key().jwk().to_json().to_string())
     }
 
     /// The signed bytes.
     #[wasm_bindgen(getter)]
-    pub fn message(&self) -> Vec<u8> {
-        self.job.message().to_vec()
+    pub fn message(&self) -> Option<Vec<u8>> {
+        Some(self.pending()?.job.message().to_vec())
     }
 
     /// The signature; for ECDSA r || s.
     #[wasm_bindgen(getter)]
-    pub fn signature(&self) -> Vec<u8> {
-        self.job.signature().to_vec()
+    pub fn signature(&self) -> Option<Vec<u8>> {
+        Some(self.pending()?.job.signature().to_vec())
     }
+}
 
-    /// Takes WebCrypto's answer and checks the claims: a line with `{"header", "principal"}`, then
-    /// the claims as they were signed, all JSON.
-    ///
-    /// # Errors
-    /// `{"code", "message"}` as text.
-    pub fn finish(self, valid: bool) -> Result<String, JsValue> {
-        let verdict = if valid {
-            Verdict::Valid
-        } else {
-            Verdict::Invalid
-        };
-        let verified = self
-            .job
-            .finish(verdict)
-            .map_err(|error| thrown(error.code(), error))?;
-        let principal = Principal::from_verified(&verified);
-        let header = verified.header();
-        let about = json!({
-            "header": {"alg": header.algorithm.name(), "kid": header.kid, "typ": header.typ},
-            "principal": {
-                "id": principal.id(),
-                "type": principal.principal_type().name(),
-                "roles": principal.roles().collect::<Vec<_>>(),
-                "scopes": principal.scopes().collect::<Vec<_>>(),
-            },
-        });
-        Ok(format!("{about}\n{}", verified.claims().payload()))
+impl Job {
+    fn pending(&self) -> Option<&Pending> {
+        match &self.state {
+            State::Answered(_) => None,
+            State::Pending(pending) => Some(pending),
+        }
     }
 }

@@ -1,22 +1,37 @@
-use tokensmith_engine::jose::{JwkSet, Limits};
-use tokensmith_engine::keys::{Answer, JwksSource, RefreshPolicy};
-use tokensmith_engine::verify::{External, KeyRing, VerifyError};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokensmith_engine::jose::Limits;
+use tokensmith_engine::keys::{Answer, Fetch, KeySources};
+use tokensmith_engine::verify::{
+    Cached, External, TokenDigest, Verdict, VerdictCache, VerifyError,
+};
 use wasm_bindgen::prelude::*;
 
-use crate::job::Job;
-use crate::js_error::{thrown, unknown_kid};
-use crate::options::Options;
+use crate::answer::answer;
+use crate::job::{Job, Pending, State};
+use crate::options::{EXPORT_VERSION, IssuerOptions, Options};
+use crate::refusal::refusal;
+use crate::thrown::thrown;
 
-/// Verifies the tokens of one issuer. Times are Unix seconds; keys come by
+/// Verifies the tokens of one or several issuers. Times are Unix seconds; keys come by
 /// [`Verifier::fetched`] when [`Verifier::poll`] or [`Verifier::unknown_kid`] ask for them.
 #[wasm_bindgen]
+#[derive(Debug)]
 pub struct Verifier {
-    issuer: String,
     verifier: tokensmith_engine::verify::Verifier,
     limits: Limits,
-    source: Option<JwksSource>,
-    asked: u64,
-    ring: KeyRing,
+    keys: KeySources,
+    cache: VerdictCache<Kept>,
+}
+
+/// What a verified token was answered with.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// Before this time nothing is known about the token.
+    since: i64,
+    answer: Rc<str>,
 }
 
 #[wasm_bindgen]
@@ -27,114 +42,175 @@ impl Verifier {
     /// # Errors
     /// `{"code": "bad_options" | a code of the key set, "message"}` as text.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &str, seed: u64) -> Result<Verifier, JsValue> {
-        let options = Options::parse(options).map_err(|error| thrown("bad_options", error))?;
+    pub fn new(options: &str, seed: u64, now: f64) -> Result<Verifier, JsValue> {
+        let bad = |error: String| thrown("bad_options", error);
+        let options = Options::parse(options).map_err(bad)?;
         let limits = Limits::default();
-        let mut verifier = Self {
-            issuer: options.issuer().to_owned(),
-            verifier: tokensmith_engine::verify::Verifier::new([options.rules()], limits.clone()),
-            limits: limits.clone(),
-            source: options
-                .jwks_uri
-                .as_ref()
-                .map(|url| JwksSource::new(url, RefreshPolicy::default(), seed)),
-            asked: 0,
-            ring: KeyRing::default(),
-        };
-        if let Some(jwks) = &options.jwks {
-            let set = JwkSet::parse(jwks.to_string().as_bytes(), &limits)
-                .map_err(|error| thrown(error.code(), error))?;
-            verifier.ring = KeyRing::new([(verifier.issuer.as_str(), &set)], &External);
-        }
-        Ok(verifier)
+        let sources = options
+            .issuers
+            .iter()
+            .map(|own| own.source(&limits))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| thrown(error.code(), error))?;
+        let rules = options.issuers.iter().map(IssuerOptions::rules);
+        let mut keys = KeySources::new(sources, &External, seed);
+        let exported = options.exported_keys().map_err(bad)?;
+        keys.import(&exported, seconds(now), &limits, &External);
+        Ok(Self {
+            verifier: tokensmith_engine::verify::Verifier::new(rules, limits.clone()),
+            limits,
+            keys,
+            cache: VerdictCache::new(options.cache),
+        })
     }
 
-    /// The URL to fetch because there are no keys, or old ones.
+    /// The fetches to make because there are no keys, or old ones: `[{"id", "issuer", "url"}]` as
+    /// JSON, nothing when there are none.
     pub fn poll(&mut self, now: f64) -> Option<String> {
-        let fetch = self.source.as_mut()?.poll(seconds(now))?;
-        self.asked = fetch.id;
-        Some(fetch.url)
+        let fetches = self.keys.poll(seconds(now));
+        self.asked(&fetches)
     }
 
-    /// The URL to fetch because a token named the key `kid` that is not known, unless that was
-    /// asked for a short while ago.
+    /// The fetch to make because a token named the key `kid` that is not known, unless that was
+    /// asked for a short while ago; as [`Verifier::poll`].
     #[wasm_bindgen(js_name = unknownKid)]
-    pub fn unknown_kid(&mut self, kid: &str, now: f64) -> Option<String> {
-        let fetch = self.source.as_mut()?.unknown_kid(kid, seconds(now))?;
-        self.asked = fetch.id;
-        Some(fetch.url)
+    pub fn unknown_kid(&mut self, issuer: &str, kid: &str, now: f64) -> Option<String> {
+        let fetch = self.keys.unknown_kid(issuer, kid, seconds(now))?;
+        self.asked(&[fetch])
     }
 
-    /// Names the fetch that was asked for last, for when it is answered.
-    #[wasm_bindgen(getter)]
-    pub fn asked(&self) -> u64 {
-        self.asked
-    }
-
-    /// Takes the answer of a fetch, `Cache-Control` included; keys before it stay when it is not good.
+    /// Takes the answer of a fetch, `Cache-Control` included; keys before it stay when it is not
+    /// good.
     ///
     /// # Errors
     /// `{"code": "jwks_fetch", "message"}` as text.
     pub fn fetched(
         &mut self,
-        fetch: u64,
+        id: f64,
         status: u16,
         cache_control: Option<String>,
         body: &[u8],
     ) -> Result<(), JsValue> {
-        let Some(source) = &mut self.source else {
-            return Ok(());
+        let answer = Answer {
+            status,
+            // The platform's own cache revalidates and never shows a 304.
+            etag: None,
+            cache_control: cache_control.as_deref(),
+            body,
         };
-        let set = source
-            .fetched(
-                fetch,
-                &Answer {
-                    status,
-                    // The platform's own cache revalidates and never shows a 304.
-                    etag: None,
-                    cache_control: cache_control.as_deref(),
-                    body,
-                },
-                &self.limits,
-            )
+        self.keys
+            .fetched(number(id), &answer, &self.limits, &External)
             .map_err(|error| thrown("jwks_fetch", error))?;
-        self.ring = KeyRing::new([(self.issuer.as_str(), set)], &External);
         Ok(())
     }
 
     /// Notes that a fetch had no answer.
-    pub fn failed(&mut self, fetch: u64) {
-        if let Some(source) = &mut self.source {
-            source.failed(fetch);
-        }
+    pub fn failed(&mut self, id: f64) {
+        self.keys.failed(number(id));
     }
 
-    /// Whether there are keys that may be used.
-    #[wasm_bindgen(js_name = hasKeys)]
-    pub fn has_keys(&self, now: f64) -> bool {
-        match &self.source {
-            Some(source) => source.keys(seconds(now)).is_some(),
-            None => !self.ring.is_empty(),
-        }
+    /// The fetched keys for another verifier, JSON.
+    #[wasm_bindgen(js_name = exportKeys)]
+    pub fn export_keys(&self, now: f64) -> String {
+        let keys = self.keys.export(seconds(now));
+        json!({"version": EXPORT_VERSION, "keys": keys}).to_string()
     }
 
-    /// Does everything but the signature check and the claim checks.
+    /// Does everything but the signature check and the claim checks, or finds that they were done
+    /// before, where `remember` says to look and to keep.
+    ///
+    /// # Errors
+    /// `{"code", "message"}` as text, with `issuer` and `kid` where keys are missing.
+    pub fn begin(&mut self, token: &str, now: f64, remember: bool) -> Result<Job, JsValue> {
+        let now = seconds(now);
+        let ring = Arc::clone(self.keys.ring(now));
+        let epoch = self.keys.epoch();
+        self.cache.enter_epoch(epoch);
+        let remember =
+            remember && self.cache.is_enabled() && token.len() <= self.limits.token_bytes;
+        let digest = remember.then(|| TokenDigest::of(token));
+        if let Some(digest) = &digest {
+            match self.cache.get(digest, now) {
+                Some(Cached::Verified(kept)) if kept.since <= now => {
+                    let state = State::Answered(kept.answer);
+                    return Ok(Job { state });
+                }
+                Some(Cached::Refused(error)) => return Err(refusal(&error)),
+                _ => {}
+            }
+        }
+        let job = self
+            .verifier
+            .begin(token, &ring, now)
+            .map_err(|error| refusal(&error))?;
+        let pending = Pending {
+            job: job.into_owned(),
+            epoch,
+            digest,
+            now,
+        };
+        Ok(Job {
+            state: State::Pending(Box::new(pending)),
+        })
+    }
+
+    /// Takes the signature's verdict and checks the claims: a line with `{"header", "principal",
+    /// "subjects"}`, then the claims as they were signed, all JSON.
     ///
     /// # Errors
     /// `{"code", "message"}` as text.
-    pub fn begin(&self, token: &str, now: f64) -> Result<Job, JsValue> {
-        if !self.has_keys(now) {
-            let message = format!("no keys of issuer `{}` are loaded", self.issuer);
-            return Err(thrown("keys_unavailable", message));
+    pub fn finish(&mut self, job: Job, valid: bool) -> Result<String, JsValue> {
+        let pending = match job.state {
+            State::Answered(answer) => return Ok(answer.to_string()),
+            State::Pending(pending) => *pending,
+        };
+        let verdict = if valid {
+            Verdict::Valid
+        } else {
+            Verdict::Invalid
+        };
+        // What keys of before verified says nothing about those of now.
+        let digest = pending
+            .digest
+            .filter(|_| self.cache.epoch() == pending.epoch && self.keys.epoch() == pending.epoch);
+        match pending.job.finish(verdict) {
+            Ok(verified) => {
+                let answer = answer(&verified);
+                if let Some(digest) = digest {
+                    let kept = Kept {
+                        since: pending.now,
+                        answer: answer.as_str().into(),
+                    };
+                    self.cache.insert(digest, kept, verified.valid_until());
+                }
+                Ok(answer)
+            }
+            Err(error) => Err(self.refuse(digest, error, pending.now)),
         }
-        let generation = self.source.as_ref().map_or(0, JwksSource::generation);
-        self.verifier
-            .begin(token, &self.ring, seconds(now))
-            .map(|job| Job::new(job.into_owned(), generation))
-            .map_err(|error| match &error {
-                VerifyError::UnknownKid { kid, .. } => unknown_kid(kid, &error),
-                _ => thrown(error.code(), error),
+    }
+}
+
+impl Verifier {
+    fn refuse(&mut self, digest: Option<TokenDigest>, error: VerifyError, now: i64) -> JsValue {
+        let error = Arc::new(error);
+        if let Some(digest) = digest {
+            self.cache.refuse(digest, &error, now);
+        }
+        refusal(&error)
+    }
+
+    fn asked(&self, fetches: &[Fetch]) -> Option<String> {
+        if fetches.is_empty() {
+            return None;
+        }
+        let shown: Vec<_> = fetches
+            .iter()
+            .map(|fetch| {
+                let issuer = self.keys.issuer_of(fetch.id);
+                json!({"id": fetch.id, "issuer": issuer, "url": fetch.url})
             })
+            .collect();
+        Some(serde_json::Value::from(shown).to_string())
     }
 }
 
@@ -142,4 +218,10 @@ impl Verifier {
 #[allow(clippy::cast_possible_truncation)]
 fn seconds(now: f64) -> i64 {
     now as i64
+}
+
+/// Fetches are counted from 0: JavaScript's numbers tell them apart.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn number(id: f64) -> u64 {
+    id as u64
 }

@@ -33,11 +33,12 @@ pub(crate) fn envoy() -> Result<()> {
     run(with_tools(bench.env("TOKENSMITH_WRK", wrk), &tools))
 }
 
-/// The JavaScript package beside `jose`, in Node.js.
+/// The JavaScript package beside `jose`, in Node.js and Chromium.
 pub(crate) fn wasm() -> Result<()> {
-    setup::all()?;
+    let tools = setup::all()?;
     build::all()?;
-    run(&mut command("node", &["tests/browser/bench.mjs"]))
+    let mut bench = command("node", &["tests/browser/bench.mjs"]);
+    run(with_tools(&mut bench, &tools))
 }
 
 /// The service, on SQLite and PostgreSQL, beside the HTTP stack, the signature and the disk alone.

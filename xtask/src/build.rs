@@ -24,23 +24,36 @@ fn filter() -> Result<()> {
     wasm("tokensmith-envoy", &["opt-level=3"])
 }
 
+/// The modules of the npm package: crate, name in the package, and how it is optimized. Policies
+/// are for size, as regular expressions make that module the largest.
+const MODULES: [(&str, &str, &str); 3] = [
+    ("tokensmith-wasm", "engine", "opt-level=3"),
+    ("tokensmith-wasm-policy", "policy_engine", "opt-level=\"s\""),
+    ("tokensmith-wasm-portable", "portable", "opt-level=3"),
+];
+
 /// wasm/pkg, the npm package.
 fn package() -> Result<()> {
-    // The bindings are made from the names that stripping would remove; they strip after.
-    wasm("tokensmith-wasm", &["opt-level=3", "strip=\"none\""])?;
     let package = root().join("wasm/pkg");
     if package.exists() {
         std::fs::remove_dir_all(&package)?;
     }
-    let module = root().join("target/wasm32-unknown-unknown/release/tokensmith_wasm.wasm");
-    Bindgen::new()
-        .input_path(module)
-        .out_name("engine")
-        .web(true)?
-        .remove_name_section(true)
-        .remove_producers_section(true)
-        .generate(&package)
-        .context("cannot make the JavaScript bindings")?;
+    for (own, name, optimized) in MODULES {
+        // The bindings are made from the names that stripping would remove; they strip after.
+        wasm(own, &[optimized, "strip=\"none\""])?;
+        let file = format!("{}.wasm", own.replace('-', "_"));
+        let module = root()
+            .join("target/wasm32-unknown-unknown/release")
+            .join(file);
+        Bindgen::new()
+            .input_path(module)
+            .out_name(name)
+            .web(true)?
+            .remove_name_section(true)
+            .remove_producers_section(true)
+            .generate(&package)
+            .with_context(|| format!("cannot make the JavaScript bindings of `{own}`"))?;
+    }
     for entry in std::fs::read_dir(root().join("wasm/js"))? {
         let path = entry?.path();
         if let Some(name) = path.file_name() {

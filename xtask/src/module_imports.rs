@@ -28,10 +28,14 @@ pub(crate) fn check() -> Result<()> {
         "wasi_snapshot_preview1" => WASI.contains(&name),
         _ => false,
     })?;
-    let package = root().join("wasm/pkg/engine_bg.wasm");
-    refuse(&package, |module, name| {
-        module == "./engine_bg.js" && name.starts_with("__wb")
-    })
+    for own in ["engine", "policy_engine", "portable"] {
+        let package = root().join(format!("wasm/pkg/{own}_bg.wasm"));
+        let bindings = format!("./{own}_bg.js");
+        refuse(&package, |module, name| {
+            module == bindings && name.starts_with("__wb")
+        })?;
+    }
+    Ok(())
 }
 
 fn refuse(path: &Path, allowed: impl Fn(&str, &str) -> bool) -> Result<()> {

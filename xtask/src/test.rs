@@ -24,7 +24,19 @@ pub(crate) fn all() -> Result<()> {
         &tools,
     ))?;
     run(with_tools(
-        command("node", &["--test", "tests/browser/verifier.test.mjs"]).env("NODE_ENV", "test"),
+        command(
+            "node",
+            &[
+                "--test",
+                "--test-concurrency=1",
+                "tests/browser/verifier.test.mjs",
+                "tests/browser/features.test.mjs",
+                "tests/browser/policy.test.mjs",
+                "tests/browser/answers.test.mjs",
+                "tests/browser/consumer.test.mjs",
+            ],
+        )
+        .env("NODE_ENV", "test"),
         &tools,
     ))?;
     run(with_tools(
@@ -42,6 +54,11 @@ pub(crate) fn with_tools<'c>(command: &'c mut Command, tools: &Tools) -> &'c mut
         .env("TOKENSMITH_POSTGRES_BIN", &tools.postgres)
         .env("TOKENSMITH_SCHEMATHESIS", &tools.schemathesis)
         .env("TOKENSMITH_BIN", target.join("release/tokensmith"))
+        // Built with the tests.
+        .env(
+            "TOKENSMITH_NATIVE_ANSWERS",
+            target.join("debug/native-answers"),
+        )
         .env(
             "TOKENSMITH_FILTER_WASM",
             target.join("wasm32-unknown-unknown/release/tokensmith_envoy.wasm"),

@@ -41,17 +41,39 @@ impl CompiledPolicy {
         principal: &Principal,
         object: &str,
         action: &str,
+        tell: impl FnMut(SubjectAnswer<'_>),
+    ) -> Decision {
+        let (id, subjects) = (principal.id(), principal.shared_subjects());
+        self.authorize_subjects(id, subjects, object, action, tell)
+    }
+
+    /// As [`CompiledPolicy::authorize_each`], for shells whose principal was verified by another
+    /// module: its [`Principal::id`] and [`Principal::subjects`].
+    ///
+    /// ```
+    /// use tokensmith_engine::authz::Decision;
+    /// let policy = tokensmith_engine::policy::compile_baseline().unwrap();
+    /// let subjects = ["role:viewer".into()];
+    /// let may = |action| policy.authorize_subjects("alice", &subjects, "metadata:nodes", action, |_| {});
+    /// assert_eq!((may("read"), may("delete")), (Decision::Allow, Decision::Deny));
+    /// ```
+    pub fn authorize_subjects(
+        &self,
+        id: &str,
+        subjects: &[Arc<str>],
+        object: &str,
+        action: &str,
         mut tell: impl FnMut(SubjectAnswer<'_>),
     ) -> Decision {
-        if principal.id().trim().is_empty()
+        if id.trim().is_empty()
             || object.trim().is_empty()
             || action.trim().is_empty()
-            || principal.subjects().len() == 0
+            || subjects.is_empty()
         {
             return Decision::Indeterminate;
         }
         let mut decision = Decision::Deny;
-        for subject in principal.shared_subjects() {
+        for subject in subjects {
             match self.answer(subject, object, action) {
                 Ok(answer) => {
                     if answer.allowed {

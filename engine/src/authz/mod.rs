@@ -34,8 +34,8 @@ mod symbols;
 mod value;
 
 pub use analysis::{
-    AnalysisError, Answer, BASELINE_ROLES, Change, Finding, Grant, NearMiss, NodeKind, PictureEdge,
-    PictureNode, PolicyDiff, Reason, RolePicture, Severity, Side,
+    AnalysisError, Answer, BASELINE_ROLES, Change, Finding, Grant, NearMiss, NodeKind,
+    PermissionTable, PictureEdge, PictureNode, PolicyDiff, Reason, RolePicture, Severity, Side,
 };
 pub use authorize::{RowPlace, SubjectAnswer};
 pub use compiled::CompiledPolicy;

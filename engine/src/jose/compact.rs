@@ -40,6 +40,16 @@ pub struct Inspected {
     pub payload: Map<String, Value>,
 }
 
+/// The JSON texts in a token, for display by a caller with a parser of its own. Nothing in it is
+/// verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InspectedText {
+    /// The protected header, whatever its `alg`.
+    pub header: String,
+    /// The claims.
+    pub payload: String,
+}
+
 impl<'t> Jws<'t> {
     /// Splits, decodes and checks the header of `token`.
     ///
@@ -78,21 +88,7 @@ impl<'t> Jws<'t> {
     /// # Errors
     /// As [`Jws::parse`], except that any `alg` is shown.
     pub fn inspect(token: &str, limits: &Limits) -> Result<Inspected, JoseError> {
-        if token.len() > limits.token_bytes {
-            return Err(JoseError::TokenTooLong {
-                length: token.len(),
-                limit: limits.token_bytes,
-            });
-        }
-        let mut segments = token.split('.');
-        let (Some(header), Some(payload), Some(_), None) = (
-            segments.next(),
-            segments.next(),
-            segments.next(),
-            segments.next(),
-        ) else {
-            return Err(JoseError::SegmentCount);
-        };
+        let (header, payload) = shown_segments(token, limits)?;
         let object = |segment: &'static str, text: &str| {
             let bytes = base64url::decode(text).ok_or(JoseError::Base64(segment))?;
             parse_object(&bytes, limits).map_err(|message| JoseError::Json { segment, message })
@@ -101,6 +97,52 @@ impl<'t> Jws<'t> {
             header: object("header", header)?,
             payload: object("payload", payload)?,
         })
+    }
+
+    /// As [`Jws::inspect`], leaving the JSON as it is in the token: it is checked, and read by
+    /// whoever shows it.
+    ///
+    /// # Errors
+    /// As [`Jws::inspect`].
+    ///
+    /// ```
+    /// use tokensmith_engine::jose::{Jws, Limits};
+    /// let shown = Jws::inspect_text("eyJhbGciOiJub25lIn0.e30.", &Limits::default()).unwrap();
+    /// assert_eq!((shown.header.as_str(), shown.payload.as_str()), (r#"{"alg":"none"}"#, "{}"));
+    /// ```
+    pub fn inspect_text(token: &str, limits: &Limits) -> Result<InspectedText, JoseError> {
+        let (header, payload) = shown_segments(token, limits)?;
+        let object = |segment: &'static str, text: &str| -> Result<String, JoseError> {
+            let wrong = |message: String| JoseError::Json { segment, message };
+            let bytes = base64url::decode(text).ok_or(JoseError::Base64(segment))?;
+            let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8".to_owned()))?;
+            scan_object(&text, limits, |_, _| {}).map_err(wrong)?;
+            Ok(text)
+        };
+        Ok(InspectedText {
+            header: object("header", header)?,
+            payload: object("payload", payload)?,
+        })
+    }
+}
+
+/// Header and payload of a token as they are encoded.
+fn shown_segments<'t>(token: &'t str, limits: &Limits) -> Result<(&'t str, &'t str), JoseError> {
+    if token.len() > limits.token_bytes {
+        return Err(JoseError::TokenTooLong {
+            length: token.len(),
+            limit: limits.token_bytes,
+        });
+    }
+    let mut segments = token.split('.');
+    match (
+        segments.next(),
+        segments.next(),
+        segments.next(),
+        segments.next(),
+    ) {
+        (Some(header), Some(payload), Some(_), None) => Ok((header, payload)),
+        _ => Err(JoseError::SegmentCount),
     }
 }
 
@@ -189,6 +231,38 @@ mod tests {
             let text = token(header);
             let result = Jws::parse(&text, &Limits::default());
             assert_eq!(result.err().map(|error| error.code()), code, "{header}");
+        }
+    }
+
+    #[test]
+    fn both_ways_to_inspect_refuse_the_same() {
+        let limits = Limits::default();
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(20), "]".repeat(20));
+        for payload in [
+            "{}",
+            r#"{"a":{"b":[1,"x",null,true,-1.5e3]}}"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":1e999}"#,
+            "[]",
+            "{} x",
+            "\u{feff}{}",
+            deep.as_str(),
+        ] {
+            let token = format!("e30.{}.", base64url::encode(payload));
+            let code = |error: JoseError| error.code();
+            let values = Jws::inspect(&token, &limits);
+            let texts = Jws::inspect_text(&token, &limits);
+            if let (Ok(values), Ok(texts)) = (&values, &texts) {
+                let read: Value = serde_json::from_str(&texts.payload).unwrap();
+                assert_eq!(read, Value::Object(values.payload.clone()), "{payload}");
+            }
+            assert_eq!(
+                texts.map(|_| ()).map_err(code),
+                values.map(|_| ()).map_err(code),
+                "{payload}"
+            );
         }
     }
 

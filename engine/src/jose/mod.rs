@@ -14,7 +14,7 @@ mod thumbprint;
 
 pub use algorithm::{Algorithm, Curve, KeyType};
 pub use base64url::{decode as decode_base64url, encode as encode_base64url};
-pub use compact::{Header, Inspected, Jws};
+pub use compact::{Header, Inspected, InspectedText, Jws};
 pub use error::{JoseError, JwkError};
 pub(crate) use json_scan::{Scanned, scan_object};
 pub use jwk::{Jwk, PublicKey};

@@ -9,5 +9,5 @@ mod sources;
 mod unknown_kids;
 
 pub use refresh::RefreshPolicy;
-pub use source::{Answer, Fetch, FetchError, JwksSource};
+pub use source::{Answer, ExportedKeys, Fetch, FetchError, JwksSource};
 pub use sources::{IssuerSource, KeySources, Loaded, Origin};

@@ -1,5 +1,9 @@
 use thiserror::Error;
 
+mod exported;
+
+pub use exported::ExportedKeys;
+
 use super::refresh::RefreshPolicy;
 use super::unknown_kids::UnknownKids;
 use crate::jose::{JwkError, JwkSet, Limits};

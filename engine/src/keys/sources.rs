@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Answer, Fetch, FetchError, JwksSource, RefreshPolicy};
+use super::{Answer, ExportedKeys, Fetch, FetchError, JwksSource, RefreshPolicy};
 use crate::jose::{JwkSet, Limits, RejectedJwk};
 use crate::verify::{KeyRing, SignatureProvider};
 
@@ -185,6 +185,48 @@ impl KeySources {
             });
         }
         self.note_expiries();
+    }
+
+    /// What was fetched and is good at `now`, for [`KeySources::import`] in another process.
+    pub fn export(&self, now: i64) -> Vec<ExportedKeys> {
+        self.remotes
+            .iter()
+            .filter(|remote| remote.loaded)
+            .filter_map(|remote| remote.source.export(&remote.issuer, now))
+            .collect()
+    }
+
+    /// Takes over what was exported of the same issuers and URLs and is good at `now`, where
+    /// nothing was fetched yet. Their age counts on: imported keys live no longer than others.
+    /// Whoever can write `exported` chooses who is believed.
+    ///
+    /// Says how many issuers have keys by it.
+    pub fn import(
+        &mut self,
+        exported: &[ExportedKeys],
+        now: i64,
+        limits: &Limits,
+        provider: &dyn SignatureProvider,
+    ) -> usize {
+        let mut imported = Vec::new();
+        for remote in self.remotes.iter_mut().filter(|remote| !remote.loaded) {
+            let own = exported.iter().find(|own| own.issuer == remote.issuer);
+            if let Some(own) = own
+                && let Some(set) = remote.source.import(own, now, limits)
+            {
+                imported.push((remote.issuer.clone(), set.clone()));
+                remote.loaded = true;
+            }
+        }
+        if !imported.is_empty() {
+            self.change(|ring| {
+                for (issuer, set) in &imported {
+                    ring.insert(issuer, set, provider);
+                }
+            });
+        }
+        self.note_expiries();
+        imported.len()
     }
 
     /// Takes the answer of the fetch `id`.

@@ -53,6 +53,11 @@ impl<'t> SignatureJob<'t> {
         &self.key
     }
 
+    /// The issuer whose key it is.
+    pub fn issuer(&self) -> &str {
+        &self.rules.issuer
+    }
+
     /// The signed bytes.
     pub fn message(&self) -> &[u8] {
         self.signing_input.as_bytes()

@@ -18,7 +18,7 @@ mod provider;
 mod verified;
 mod verifier;
 
-pub use bare_jws::verify_jws;
+pub use bare_jws::{JwsJob, verify_jws};
 pub use cache::{Cached, TokenDigest, VerdictCache};
 pub use error::VerifyError;
 pub use job::{SignatureCheck, SignatureJob};

@@ -107,8 +107,13 @@ impl CompiledPolicy {
 
 /// Whether a place is the first request value itself.
 pub(super) fn is_subject(place: Place<'_>) -> bool {
+    is_value(0, place)
+}
+
+/// Whether a place is the request value `value` itself.
+pub(super) fn is_value(value: usize, place: Place<'_>) -> bool {
     let (field, path) = place;
-    field == 0 && path.is_empty()
+    field == value && path.is_empty()
 }
 
 /// The place as comparisons have it.

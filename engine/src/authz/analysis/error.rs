@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::authz::AuthzError;
+
 /// Why a policy cannot be looked at in the way that was asked for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum AnalysisError {
@@ -25,6 +27,22 @@ pub enum AnalysisError {
     /// The policy does not have the subject.
     #[error("no rule and no grouping names `{0}`")]
     UnknownSubject(String),
+    /// Nobody could read the table.
+    #[error(
+        "a table of {objects} objects and {actions} actions is too large, at most {limit} cells \
+         are filled: ask for single requests"
+    )]
+    TableTooLarge {
+        /// How many objects the policy names.
+        objects: usize,
+        /// How many actions.
+        actions: usize,
+        /// How many cells there may be.
+        limit: usize,
+    },
+    /// The policy's requests are of another form.
+    #[error(transparent)]
+    Request(#[from] AuthzError),
 }
 
 impl AnalysisError {
@@ -34,6 +52,8 @@ impl AnalysisError {
             AnalysisError::Requests { .. } => "diff_requests",
             AnalysisError::PictureTooLarge { .. } => "picture_too_large",
             AnalysisError::UnknownSubject(_) => "subject_unknown",
+            AnalysisError::TableTooLarge { .. } => "table_too_large",
+            AnalysisError::Request(error) => error.code(),
         }
     }
 }

@@ -18,6 +18,7 @@ mod lint_table;
 mod matching_keys;
 mod members;
 mod near_miss;
+mod permission_table;
 mod picture_layout;
 mod picture_svg;
 mod role_picture;
@@ -29,6 +30,7 @@ pub use diff::{Answer, Change, PolicyDiff, Reason, Side};
 pub use error::AnalysisError;
 pub use lint::{BASELINE_ROLES, Finding, Severity};
 pub use near_miss::NearMiss;
+pub use permission_table::PermissionTable;
 pub use role_picture::{NodeKind, PictureEdge, PictureNode, RolePicture};
 pub use who_can::Grant;
 

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::compared::{With, is_subject};
+use super::compared::{With, is_value};
 use super::members;
 use crate::authz::AuthzError;
 use crate::authz::compiled::{CompiledPolicy, Matcher};
@@ -71,6 +71,16 @@ impl CompiledPolicy {
 
     /// Every name that a subject is compared with.
     pub(super) fn subjects<'p>(&'p self, number: usize, matcher: &'p Matcher) -> BTreeSet<&'p str> {
+        self.names_of(0, number, matcher)
+    }
+
+    /// Every name that the request value `value` is compared with.
+    pub(super) fn names_of<'p>(
+        &'p self,
+        value: usize,
+        number: usize,
+        matcher: &'p Matcher,
+    ) -> BTreeSet<&'p str> {
         let mut found: BTreeSet<&'p str> = BTreeSet::new();
         let column = |field: usize| -> Vec<&'p str> {
             self.column(matcher.table, field)
@@ -79,7 +89,7 @@ impl CompiledPolicy {
                 .collect()
         };
         for (place, with) in self.comparisons(number, matcher) {
-            if !is_subject(place) {
+            if !is_value(value, place) {
                 continue;
             }
             match with {

@@ -2,23 +2,22 @@
 
 mod contents;
 mod error;
+mod job;
 #[cfg(test)]
 mod tests;
 mod window;
 
 pub use error::BundleError;
+pub use job::BundleJob;
 pub use window::BundleWindow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
-use super::version_v1::hex;
 use super::{Source, compile};
 use crate::authz::CompiledPolicy;
-use crate::jose::{JoseError, Jws, Limits};
-use crate::verify::{KeyRing, VerifyError, verify_jws};
-use contents::Contents;
+use crate::jose::JoseError;
+use crate::verify::{KeyRing, VerifyError};
 
 /// `typ` of a bundle's header, which keeps tokens that the same keys sign from being taken for
 /// bundles (RFC 8725 section 3.11).
@@ -203,50 +202,17 @@ impl BundleVerifier<'_> {
         now: i64,
         state: &BundleState,
     ) -> Result<(OpenedBundle, BundleState), BundleError> {
-        let limits = Limits {
-            token_bytes: self.limits.bytes,
-            ..Limits::default()
-        };
-        // Read apart from the payload, as what verifies the signature hands out only that one.
-        let header = Jws::parse(jws, &limits).map_err(refused)?.header;
-        let typ = header.typ.unwrap_or_default();
-        if !is_bundle_type(&typ) {
-            return Err(BundleError::Type(shortened(&typ)));
-        }
-        let payload = verify_jws(jws, self.keys, self.issuer, None, &limits)
-            .map_err(BundleError::Signature)?;
-        let digest = hex(&Sha256::digest(&payload));
-        let contents = Contents::parse(&payload, self.limits)?;
-        drop(payload);
-        contents.check(self.issuer, now)?;
-        state.check(contents.sequence, &digest)?;
-        let rules: Vec<Source<'_>> = contents
-            .rules
-            .iter()
-            .map(|(name, text)| Source { name, text })
-            .collect();
-        let model = Source {
-            name: MODEL_NAME,
-            text: &contents.model,
-        };
-        let policy = compile(model, &rules)?;
-        if policy.policy_version() != contents.policy_version {
-            return Err(BundleError::Version {
-                stated: shortened(&contents.policy_version),
-                compiled: policy.policy_version().to_owned(),
-            });
-        }
-        let next = BundleState {
-            sequence: contents.sequence,
-            digest: Some(digest.clone()),
-        };
-        let opened = OpenedBundle {
-            policy,
-            sequence: contents.sequence,
-            expires: contents.exp,
-            digest,
-        };
-        Ok((opened, next))
+        let job = self.begin(jws)?;
+        let verdict = job.check()?;
+        job.finish(verdict, now, state)
+    }
+
+    /// Does what comes before the signature check, for shells that check outside the engine.
+    ///
+    /// # Errors
+    /// [`BundleError`] of form, size, `typ`, and of the keys.
+    pub fn begin<'t>(&self, jws: &'t str) -> Result<BundleJob<'t>, BundleError> {
+        BundleJob::begin(jws, self.issuer, self.keys, self.limits)
     }
 }
 

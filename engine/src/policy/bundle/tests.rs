@@ -1,3 +1,5 @@
+use sha2::{Digest as _, Sha256};
+
 use super::*;
 use crate::jose::{Algorithm, Jwk, JwkError, JwkSet, PublicKey, encode_base64url};
 use crate::policy::BASELINE_MODEL;
