@@ -40,8 +40,8 @@ class Verifier {
     this.#clock = callable(clock, 'clock') ?? (() => new Date());
     this.#signatures = signatures;
     const text = json({ issuers: issuers(named), cache, jwksCache });
-    const seed = crypto.getRandomValues(new BigUint64Array(1))[0];
-    this.#inner = call(() => new engine.Verifier(text, seed, this.#now()));
+    const random = crypto.getRandomValues(new Uint8Array(16));
+    this.#inner = call(() => new engine.Verifier(text, random, this.#now()));
   }
 
   async verify(token, { currentDate, signal } = {}) {

@@ -36,15 +36,19 @@ struct Kept {
 
 #[wasm_bindgen]
 impl Verifier {
-    /// A verifier by the options of `createVerifier`, given as JSON. `seed` is any number that
-    /// differs between pages: it spreads their fetches.
+    /// A verifier by the options of `createVerifier`, given as JSON. `random` is 16 bytes that
+    /// nobody else knows: they spread the fetches of pages and key the digests of tokens.
     ///
     /// # Errors
     /// `{"code": "bad_options" | a code of the key set, "message"}` as text.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &str, seed: u64, now: f64) -> Result<Verifier, JsValue> {
+    pub fn new(options: &str, random: &[u8], now: f64) -> Result<Verifier, JsValue> {
         let bad = |error: String| thrown("bad_options", error);
         let options = Options::parse(options).map_err(bad)?;
+        let key: [u8; 16] = random
+            .try_into()
+            .map_err(|_| bad("`random` has to be 16 bytes".to_owned()))?;
+        let seed = u64::from_le_bytes(key.first_chunk().copied().unwrap_or_default());
         let limits = Limits::default();
         let sources = options
             .issuers
@@ -60,7 +64,7 @@ impl Verifier {
             verifier: tokensmith_engine::verify::Verifier::new(rules, limits.clone()),
             limits,
             keys,
-            cache: VerdictCache::new(options.cache),
+            cache: VerdictCache::new(options.cache, key),
         })
     }
 
@@ -128,7 +132,7 @@ impl Verifier {
         self.cache.enter_epoch(epoch);
         let remember =
             remember && self.cache.is_enabled() && token.len() <= self.limits.token_bytes;
-        let digest = remember.then(|| TokenDigest::of(token));
+        let digest = remember.then(|| self.cache.digest(token));
         if let Some(digest) = &digest {
             match self.cache.get(digest, now) {
                 Some(Cached::Verified(kept)) if kept.since <= now => {

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokensmith_bench::{Contestant, Report, take_turns};
 use tokensmith_engine::jose::{Algorithm, JwkSet, Limits};
-use tokensmith_engine::verify::{
-    Cached, External, KeyRing, VerdictCache, VerifyError,
-};
+use tokensmith_engine::verify::{Cached, External, KeyRing, VerdictCache, VerifyError};
 use tokensmith_tests::tokens::{Signer, claims};
 
 const ISSUER: &str = "https://issuer.test";

@@ -220,7 +220,10 @@ impl Decider {
             input,
             record,
         };
-        let digest = memory.tokens.is_enabled().then(|| memory.tokens.digest(token));
+        let digest = memory
+            .tokens
+            .is_enabled()
+            .then(|| memory.tokens.digest(token));
         match digest.and_then(|digest| memory.tokens.get(&digest, now)) {
             Some(Cached::Verified(identity)) => return self.bind(identity, call, now),
             Some(Cached::Refused(error)) => return Step::Done(self.refuse_token(&error, call)),

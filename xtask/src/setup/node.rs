@@ -19,7 +19,7 @@ pub(crate) fn packages(folder: &str) -> Result<PathBuf> {
     )
     .current_dir(&folder))
     .context(
-        "the tests need Node.js 20 or newer with npm, and its package registry: install Node.js",
+        "the tests need Node.js 20.19 or newer with npm, and its package registry: install Node.js",
     )?;
     std::fs::write(done, sum)?;
     Ok(folder)

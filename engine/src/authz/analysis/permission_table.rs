@@ -83,7 +83,6 @@ impl CompiledPolicy {
 #[cfg(test)]
 mod tests {
     use super::super::compiled as policy;
-    use super::*;
     use crate::policy::BASELINE_MODEL;
 
     #[test]
