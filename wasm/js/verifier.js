@@ -138,7 +138,7 @@ class Verifier {
 // One issuer stands in the options themselves.
 function issuers({ issuers: several, ...one }) {
   if (several === undefined) return [one];
-  const [name] = Object.keys(one);
+  const name = Object.keys(one).find((key) => one[key] !== undefined);
   if (name !== undefined) {
     throw new VerifierError('bad_options', `\`${name}\` beside \`issuers\`: put it into each of them`);
   }
