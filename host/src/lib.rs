@@ -10,6 +10,7 @@ mod hangup;
 pub mod key_set;
 pub mod listener;
 pub mod oidc;
+pub mod plugins;
 pub mod policy_files;
 pub mod policy_reload;
 mod private_file;

@@ -11,6 +11,7 @@
 pub mod backend;
 pub mod certificates;
 pub mod clients;
+pub mod engine_component;
 pub mod envoy;
 pub mod exchange;
 pub mod http;

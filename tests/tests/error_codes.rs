@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 37] = [
+const SOURCES: [&str; 39] = [
     "engine/src/authz/analysis/error.rs",
     "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
     "engine/src/claims/error.rs",
     "engine/src/decide/config.rs",
     "engine/src/exchange/error.rs",
+    "engine/src/exchange/plugin_answer.rs",
     "engine/src/jose/error.rs",
     "engine/src/oidc/error.rs",
     "engine/src/policy/bundle/error.rs",
@@ -23,6 +24,7 @@ const SOURCES: [&str; 37] = [
     "host/src/key_set/error.rs",
     "host/src/listener/error.rs",
     "host/src/oidc/error.rs",
+    "host/src/plugins/error.rs",
     "host/src/policy_files/error.rs",
     "host/src/service/clients.rs",
     "host/src/signing_key.rs",

@@ -3,6 +3,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::{command, root, run};
+use crate::plugins::{components, folder};
 use crate::test::with_tools;
 use crate::{build, setup};
 
@@ -16,7 +17,8 @@ pub(crate) fn all() -> Result<()> {
     engine()?;
     envoy()?;
     wasm()?;
-    host()
+    host()?;
+    plugins()
 }
 
 /// The engine beside jsonwebtoken, casbin-rs and the signature check alone.
@@ -51,6 +53,13 @@ pub(crate) fn host() -> Result<()> {
         .env("TOKENSMITH_WRK", wrk)
         .env("TOKENSMITH_POSTGRES_BIN", postgres);
     run(with_service(&mut bench))
+}
+
+/// The engine under wasmtime beside itself, and calls of a plugin.
+pub(crate) fn plugins() -> Result<()> {
+    components()?;
+    let mut bench = command("cargo", &program("bench-plugins"));
+    run(bench.env("TOKENSMITH_PLUGINS", folder()))
 }
 
 /// The service with a million refresh families under steady load for `seconds`: fails when memory

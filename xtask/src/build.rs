@@ -2,20 +2,30 @@ use anyhow::{Context as _, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::command::{command, root, run};
+use crate::plugins;
 use crate::setup::{WasmStd, wasm_std};
 
 /// Everything that is shipped.
 pub(crate) fn all() -> Result<()> {
     host()?;
     filter()?;
-    package()
+    package()?;
+    plugins::components()
 }
 
 /// target/release/tokensmith
 pub(crate) fn host() -> Result<()> {
     run(&mut command(
         "cargo",
-        &["build", "--locked", "--release", "--package", "tokensmith"],
+        &[
+            "build",
+            "--locked",
+            "--release",
+            "--package",
+            "tokensmith",
+            "--features",
+            "plugins",
+        ],
     ))
 }
 
@@ -64,7 +74,8 @@ fn package() -> Result<()> {
     Ok(())
 }
 
-fn wasm(package: &str, profile: &[&str]) -> Result<()> {
+/// The module of a package, with settings of the release profile.
+pub(crate) fn wasm(package: &str, profile: &[&str]) -> Result<()> {
     let mut build = command(
         "cargo",
         &[

@@ -8,6 +8,7 @@ mod demo;
 mod dependencies;
 mod fuzz;
 mod module_imports;
+mod plugins;
 mod setup;
 mod test;
 
@@ -16,10 +17,10 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask <task>
   setup          install what the build and the tests need
-  build          target/release/tokensmith, the Envoy filter, wasm/pkg
+  build          target/release/tokensmith, the Envoy filter, wasm/pkg, target/plugins
   demo [--once]  set-up, build, and the main job on real parts; stays up without --once
   test           set-up, build, and every test
-  bench [engine|envoy|wasm|host]
+  bench [engine|envoy|wasm|host|plugins]
                  beside what others do, in one run: tables, and JSON in target/bench
   soak [SECONDS] the service with a million refresh families under steady load, 600 s; fails when
                  its memory grows or a request fails
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         (Some("bench"), Some("envoy")) => bench::envoy(),
         (Some("bench"), Some("wasm")) => bench::wasm(),
         (Some("bench"), Some("host")) => bench::host(),
+        (Some("bench"), Some("plugins")) => bench::plugins(),
         (Some("soak"), None) => bench::soak(bench::SOAK_SECONDS),
         (Some("soak"), Some(seconds))
             if seconds

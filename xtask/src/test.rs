@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::build;
 use crate::command::{command, root, run};
+use crate::plugins;
 use crate::setup::{self, Tools};
 
 /// Set-up, build, and every test of the workspace.
@@ -53,6 +54,7 @@ pub(crate) fn with_tools<'c>(command: &'c mut Command, tools: &Tools) -> &'c mut
         .env("TOKENSMITH_CHROMIUM", &tools.chromium)
         .env("TOKENSMITH_POSTGRES_BIN", &tools.postgres)
         .env("TOKENSMITH_SCHEMATHESIS", &tools.schemathesis)
+        .env("TOKENSMITH_PLUGINS", plugins::folder())
         .env("TOKENSMITH_BIN", target.join("release/tokensmith"))
         // Built with the tests.
         .env(

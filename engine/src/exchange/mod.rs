@@ -17,6 +17,7 @@ mod error;
 mod groups;
 mod issuance;
 mod parties;
+mod plugin_answer;
 mod policy;
 mod rule;
 mod service_identity;
@@ -36,6 +37,7 @@ pub use error::{ClientAssertionError, ExchangeError, ExchangePolicyError, Regist
 pub use groups::{Grants, GroupGrants, narrow_scopes};
 pub use issuance::{Issuance, MAX_SESSION_SECONDS, as_at_jwt};
 pub use parties::{ExchangeParties, ExchangeToken};
+pub use plugin_answer::{MappedClaims, MappedUser, MappingError, with_scopes_within};
 pub use policy::{ExchangeGrant, ExchangePolicy, ExchangeRequest};
 pub use rule::{
     ANY_CLIENT, ExchangeMode, ExchangeRule, KeepRoles, PUBLIC, PrincipalCondition, RoleCeiling,

@@ -67,6 +67,19 @@ pub fn user_claims(
     request: &UserTokenRequest,
     issuance: &Issuance<'_>,
 ) -> Result<Map<String, Value>, ExchangeError> {
+    made_claims(upstream, None, &[], rules, request, issuance)
+}
+
+/// As [`user_claims`], with `groups` in the place of those that the mapping finds, and `roles`
+/// beside those that groups grant.
+pub(super) fn made_claims(
+    upstream: &Claims,
+    groups: Option<&[String]>,
+    roles: &[String],
+    rules: &UserTokenRules,
+    request: &UserTokenRequest,
+    issuance: &Issuance<'_>,
+) -> Result<Map<String, Value>, ExchangeError> {
     let now = issuance.now;
     let mapping = &rules.mapping;
     let session_exp = mapping
@@ -85,8 +98,16 @@ pub fn user_claims(
     if exp <= now {
         return Err(ExchangeError::SessionEnded);
     }
-    let groups = mapping.texts(Output::Groups, upstream);
-    let grants = rules.groups.grants(groups.iter().map(String::as_str));
+    let groups = match groups {
+        Some(groups) => groups.to_vec(),
+        None => mapping.texts(Output::Groups, upstream),
+    };
+    let mut grants = rules.groups.grants(groups.iter().map(String::as_str));
+    for role in roles {
+        if !grants.roles.contains(role) {
+            grants.roles.push(role.clone());
+        }
+    }
     let scopes = match &request.scopes {
         None => grants.scopes,
         Some(requested) => {

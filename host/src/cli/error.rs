@@ -11,6 +11,7 @@ use crate::break_glass::BreakGlassError;
 use crate::config_file::ConfigFileError;
 use crate::key_set::KeySetError;
 use crate::oidc::OidcError;
+use crate::plugins::PluginError;
 use crate::policy_files::PolicyLoadError;
 use crate::service::ServiceError;
 use crate::signing_key::SigningKeyError;
@@ -78,6 +79,9 @@ pub enum CliError {
     /// The configuration file cannot be used.
     #[error(transparent)]
     ConfigFile(#[from] ConfigFileError),
+    /// A plugin is not good, failed or refused.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
     /// Something cannot be fetched.
     #[error(transparent)]
     Fetch(#[from] OidcError),
@@ -104,6 +108,7 @@ impl CliError {
             | CliError::Admin(_)
             | CliError::Audit(_)
             | CliError::ConfigFile(_)
+            | CliError::Plugin(_)
             | CliError::Service(_)
             | CliError::Store(_) => ExitCode::FAILURE,
         }

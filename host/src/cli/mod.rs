@@ -10,6 +10,7 @@ mod error;
 mod jws;
 mod keys;
 mod oidc;
+mod plugin;
 mod policy;
 mod policy_bundle;
 mod serve;
@@ -73,6 +74,9 @@ enum Command {
     /// Evaluate or check a Casbin policy
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Check or try a plugin
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Check an audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -125,6 +129,7 @@ fn run(
         }
         Command::Config(command) => config::run(command, layers(), config),
         Command::Token(command) => token::run(command),
+        Command::Plugin(command) => plugin::run(command, &layers()?),
         Command::Audit(command) => audit::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Jws(command) => jws::run(command),

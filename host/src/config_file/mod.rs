@@ -17,6 +17,8 @@ use tokensmith_engine::exchange::{
     ServiceIdentity, UserTokenRules,
 };
 
+use crate::plugins::PluginSettings;
+
 pub use error::ConfigFileError;
 pub use section::ServeSection;
 
@@ -67,6 +69,9 @@ pub struct ConfigFile {
     /// Who may exchange tokens for which others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exchange: Vec<ExchangeRule>,
+    /// Plugins, and the limits of their calls.
+    #[serde(skip_serializing_if = "PluginSettings::is_empty")]
+    pub plugins: PluginSettings,
 }
 
 impl ConfigFile {

@@ -6,6 +6,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
+use tokensmith_engine::exchange::MappedUser;
 use tokensmith_engine::jose::Limits;
 use tokensmith_engine::oidc::TokenKind;
 
@@ -16,7 +17,7 @@ use super::token::{Granted, of_identity};
 use super::{Minted, Narrowing, Service};
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
-use crate::oidc::{ExpectedToken, Identity, IdentityProvider, OidcError, Presented};
+use crate::oidc::{ExpectedToken, IdentityProvider, OidcError, Presented};
 
 /// The optional JSON body.
 #[derive(Default, Deserialize)]
@@ -48,15 +49,16 @@ pub(super) async fn exchange(
     Ok(Granted::alone(exchanged?).answer(&service))
 }
 
-/// Who the OpenID provider says that its token is of.
+/// Who the OpenID provider says that its token is of, by way of the claim mapper if there is one.
 ///
 /// # Errors
-/// 503 without a provider, or when it cannot be asked; 401 for its bad tokens.
+/// 503 without a provider, or when it cannot be asked; 401 for its bad tokens; 403 and 500 of the
+/// claim mapper.
 pub(super) async fn identity(
     service: &Service,
     caller: &Caller,
     presented: Presented<'_>,
-) -> Result<Identity, OauthError> {
+) -> Result<MappedUser, OauthError> {
     let oidc = service.oidc.load().ok_or_else(|| {
         OauthError::unavailable("no OIDC provider is configured", 60)
             .with_code("oidc_not_configured")
@@ -66,7 +68,7 @@ pub(super) async fn identity(
         service.admit(caller, unix_now()).await?;
     }
     match oidc.verify(presented).await {
-        Ok(identity) => Ok(identity),
+        Ok(identity) => service.mapped(caller, identity.claims),
         Err(error) => Err(not_verified(service, caller, &*oidc, &error).await),
     }
 }
@@ -85,6 +87,9 @@ async fn read_and_exchange(
     let identity = identity(service, caller, presented).await?;
     let minted = of_identity(service, caller, None, None, &identity, request);
     minted.inspect_err(|error| {
+        if error.is_recorded() {
+            return;
+        }
         let event = AuditEvent::Denied;
         service
             .auditor

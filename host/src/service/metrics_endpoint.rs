@@ -15,6 +15,7 @@ pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
     policy(&service, &mut exposition);
     ext_authz(&service, &mut exposition);
     keys(&service, &mut exposition);
+    service.write_plugins(&mut exposition);
     exposition.family("tokensmith_build_info", "gauge", "The running version.");
     exposition.sample(
         "tokensmith_build_info",

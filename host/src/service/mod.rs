@@ -15,6 +15,7 @@ mod observe;
 mod oidc_admin;
 mod openapi;
 mod own_tokens;
+mod plugins;
 mod policy_bundle;
 mod public_documents;
 mod revocation;
@@ -41,6 +42,7 @@ use crate::ext_authz::{Authorization, ExtAuthz, ExtAuthzError, ExtAuthzSettings}
 use crate::key_set::KeySetError;
 use crate::listener::{self, Bound, ListenAddress, ListenError, TlsError, TlsKeeper};
 use crate::oidc::{OidcError, ProviderHandle, follow_store};
+use crate::plugins::{PluginError, Plugins};
 use crate::policy_files::{PolicyLoadError, PolicyPaths};
 use crate::policy_reload::{DEFAULT_INTERVAL, PolicyHandle, PolicyOrigin};
 use crate::random;
@@ -108,6 +110,9 @@ pub enum ServiceError {
     /// The certificates.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The plugins.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
 }
 
 /// Everything the handlers share. Immutable but for the store, the provider's keys and the
@@ -124,6 +129,7 @@ struct Service {
     clients: Clients,
     service_identities: Vec<ServiceIdentity>,
     exchange_policy: ExchangePolicy,
+    plugins: Arc<Plugins>,
     store: Store,
     limiter: AttemptLimiter,
     metrics: Metrics,
@@ -161,6 +167,7 @@ impl Listening {
         let service_identities = config.service_identities.clone();
         ServiceIdentity::check_all(&service_identities).map_err(ServiceError::ServiceIdentities)?;
         let exchange_policy = ExchangePolicy::new(config.exchange.clone())?;
+        let plugins = Arc::new(Plugins::load(&config.plugins)?);
         let oidc = ProviderHandle::new(settings.oidc.clone(), settings.oidc_options.clone())?;
         let oidc = Arc::new(oidc);
         let keys = match &settings.key_file {
@@ -213,6 +220,7 @@ impl Listening {
             clients,
             service_identities,
             exchange_policy,
+            plugins,
             policy_bundles: PolicyBundles::new(policy_bundle::DEFAULT_LIFETIME),
             ext_authz: ext_authz.as_ref().map(ExtAuthz::authorization),
             auditor: Auditor::new(audit_log, &store).await,
@@ -263,6 +271,7 @@ impl Listening {
             own_tokens.own_tokens.set_keys(published);
         }));
         tasks.extend(tls.clone().map(TlsKeeper::watch));
+        tasks.extend(Arc::clone(&service.plugins).watch(DEFAULT_INTERVAL));
         let limits = service.settings.limits;
         let trusted = service.settings.trusted_proxies.clone();
         let (stop, stopped) = watch::channel(());

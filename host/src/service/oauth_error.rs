@@ -97,6 +97,11 @@ impl OauthError {
         }
     }
 
+    /// Whether it is in the audit log already.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
     /// Whether it refuses somebody, and no log says so yet.
     pub(super) fn wants_record(&self) -> bool {
         !self.recorded && self.status.is_client_error()

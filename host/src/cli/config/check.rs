@@ -11,6 +11,7 @@ use crate::config_file::ConfigFileError;
 use crate::key_set::{KeyFolder, KeySetError};
 use crate::listener::check_tls;
 use crate::oidc::OidcProvider;
+use crate::plugins::Plugins;
 use crate::policy_files::PolicyPaths;
 use crate::service::Settings;
 use crate::signing_key::SigningKey;
@@ -49,6 +50,11 @@ fn problems_of(settings: &Settings) -> Vec<String> {
     if let Some(folder) = &settings.policy_dir {
         note(policy(folder));
     }
+    note(
+        Plugins::load(&settings.config.plugins)
+            .map(drop)
+            .map_err(|error| error.to_string()),
+    );
     note(settings.check_clients().map_err(|error| error.to_string()));
     note(match &settings.key_file {
         Some(path) => SigningKey::open(path)

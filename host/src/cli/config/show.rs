@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -12,12 +13,15 @@ pub(super) struct Shown {
     /// Beside the settings of `serve`.
     sections: Vec<ShownSetting>,
     serve: Vec<ShownSetting>,
+    /// Of the plugins' files, by their settings.
+    digests: Vec<(&'static str, String)>,
 }
 
 impl Shown {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             sections: sections(&settings.config),
+            digests: settings.config.plugins.digests(),
             serve: settings.shown,
         }
     }
@@ -34,6 +38,9 @@ impl Shown {
         for setting in &self.sections {
             text.push_str(&line(setting));
         }
+        for (name, digest) in &self.digests {
+            text.push_str(&format!("# SHA-256 of plugins.{name}: {digest}\n"));
+        }
         text.push_str("\n[serve]\n");
         for setting in &self.serve {
             text.push_str(&line(setting));
@@ -44,7 +51,7 @@ impl Shown {
     /// `{"name": {"value": .., "origin": ".."}}`.
     pub(super) fn json(&self) -> Value {
         let all = self.sections.iter().chain(&self.serve);
-        let members: Map<String, Value> = all
+        let mut members: Map<String, Value> = all
             .map(|setting| {
                 let value = match &setting.value {
                     ShownValue::Unset => Value::Null,
@@ -55,6 +62,12 @@ impl Shown {
                 (setting.name.to_owned(), member)
             })
             .collect();
+        if !self.digests.is_empty() {
+            let digests = self.digests.iter().cloned();
+            let digests: BTreeMap<&str, String> = digests.collect();
+            let member = json!({"value": digests, "origin": Origin::File.name()});
+            members.insert("plugin_digests".to_owned(), member);
+        }
         members.into()
     }
 }
@@ -87,6 +100,15 @@ fn sections(file: &ConfigFile) -> Vec<ShownSetting> {
         list("clients", &file.clients),
         list("service_identities", &file.service_identities),
         list("exchange", &file.exchange),
+        ShownSetting {
+            name: "plugins",
+            value: shown(&file.plugins),
+            origin: if file.plugins.is_empty() {
+                Origin::Default
+            } else {
+                Origin::File
+            },
+        },
     ]
 }
 

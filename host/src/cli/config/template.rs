@@ -33,6 +33,15 @@ const SECTIONS: &str = "
 [oidc]
 #preset = \"none\"
 
+# WebAssembly plugins and the limits of their calls.
+[plugins]
+#claim_mapper =
+#scope_policy =
+#fuel = 20000000
+#timeout_ms = 50
+#memory_mib = 16
+#answer_kib = 64
+
 # Further sections are lists of tables: [[clients]] of the token endpoint, [[service_identities]]
 # by certificate, [[exchange]] rules.
 ";

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 use tokensmith_engine::claims::Claims;
 use tokensmith_engine::exchange::{
-    ClientGrantType, ExchangeError, ExchangeParties, ExchangeRequest, ExchangeToken, TokenType,
-    UserTokenRequest, exchanged_claims, user_claims,
+    ClientGrantType, ExchangeError, ExchangeParties, ExchangeRequest, ExchangeToken, MappedUser,
+    TokenType, UserTokenRequest, exchanged_claims,
 };
 use tokensmith_engine::jose::{Jws, Limits};
 
@@ -15,7 +15,7 @@ use super::super::{Minted, Narrowing, Service};
 use super::{GrantError, Granted};
 use crate::audit::AuditEvent;
 use crate::clock::unix_now;
-use crate::oidc::{ExpectedToken, Identity, Presented};
+use crate::oidc::{ExpectedToken, Presented};
 use crate::random;
 
 /// A token of this service, or of the OpenID provider, for another one (RFC 8693).
@@ -67,7 +67,7 @@ pub(in super::super) fn of_identity(
     caller: &Caller,
     client: Option<&Client>,
     actor: Option<&Claims>,
-    identity: &Identity,
+    identity: &MappedUser,
     asked: Narrowing,
 ) -> Result<Minted, OauthError> {
     if service.exchange_policy.is_for_other_issuers() {
@@ -92,7 +92,7 @@ pub(in super::super) fn of_identity(
         targets: asked.targets,
     };
     let minted = service.mint(|issuance| {
-        let mut claims = user_claims(&identity.claims, &service.rules, &request, issuance)?;
+        let mut claims = identity.token_claims(&service.rules, &request, issuance)?;
         if let Some(client) = client {
             let id = client.registration.client_id.as_str();
             claims.insert("client_id".to_owned(), id.into());
@@ -100,7 +100,7 @@ pub(in super::super) fn of_identity(
                 claims.insert("cnf".to_owned(), json!({"x5t#S256": thumbprint}));
             }
         }
-        Ok::<_, ExchangeError>(claims)
+        service.limited(caller, claims)
     })?;
     let event = AuditEvent::Exchange;
     service
@@ -110,11 +110,11 @@ pub(in super::super) fn of_identity(
 }
 
 /// The claims that a user's token has here, as those of the provider: rules tell them apart.
-fn user(service: &Service, identity: &Identity) -> Result<Claims, OauthError> {
+fn user(service: &Service, identity: &MappedUser) -> Result<Claims, OauthError> {
     let session = random::identifier().map_err(OauthError::internal)?;
     let everything = UserTokenRequest::default();
     let issuance = service.issuance(&session, &session);
-    let mut claims = user_claims(&identity.claims, &service.rules, &everything, &issuance)?;
+    let mut claims = identity.token_claims(&service.rules, &everything, &issuance)?;
     for name in ["iss", "act", "may_act"] {
         if let Some(value) = identity.claims.all().get(name) {
             claims.insert(name.to_owned(), value.clone());
@@ -179,6 +179,7 @@ fn by_policy(
     let mut minted = service.mint(|issuance| {
         exchanged_claims(&parties, &grant, confirmation, issuance)
             .map_err(|error| OauthError::refused_exchange(&error))
+            .and_then(|claims| service.limited(caller, claims))
     })?;
     minted.rules = grant.rules;
     let event = AuditEvent::Exchange;
