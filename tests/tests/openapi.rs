@@ -163,6 +163,7 @@ fn generated_requests_are_answered_as_described() {
     let metrics = service.get("/metrics").body;
     for (route, method, status) in [
         ("/health", "GET", 200),
+        ("/ui/service.json", "GET", 200),
         ("/policy/bundle", "GET", 200),
         ("/oauth/exchange", "POST", 200),
         ("/oauth/exchange", "POST", 400),

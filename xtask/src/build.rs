@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -9,12 +12,12 @@ use crate::setup::{WasmStd, wasm_std};
 pub(crate) fn all() -> Result<()> {
     host()?;
     filter()?;
-    package()?;
     plugins::components()
 }
 
-/// target/release/tokensmith
+/// target/release/tokensmith, with the inspector, and wasm/pkg, which is in it.
 pub(crate) fn host() -> Result<()> {
+    package()?;
     run(&mut command(
         "cargo",
         &[
@@ -24,7 +27,7 @@ pub(crate) fn host() -> Result<()> {
             "--package",
             "tokensmith",
             "--features",
-            "plugins",
+            "plugins,ui",
         ],
     ))
 }
@@ -43,8 +46,8 @@ const MODULES: [(&str, &str, &str); 3] = [
 ];
 
 /// wasm/pkg, the npm package.
-fn package() -> Result<()> {
-    let package = root().join("wasm/pkg");
+pub(crate) fn package() -> Result<()> {
+    let package = root().join("target/npm-package");
     if package.exists() {
         std::fs::remove_dir_all(&package)?;
     }
@@ -71,6 +74,30 @@ fn package() -> Result<()> {
         }
     }
     std::fs::copy(root().join("LICENSE"), package.join("LICENSE"))?;
+    mirror(&package, &root().join("wasm/pkg"))
+}
+
+/// Makes `to` hold the files of `from`. Those that are the same are left as they are: whatever is
+/// built from them is not built again.
+fn mirror(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let content = std::fs::read(entry.path())?;
+        let target = to.join(entry.file_name());
+        let former = std::fs::read(&target).ok();
+        if former.as_deref() != Some(content.as_slice()) {
+            std::fs::write(&target, &content)?;
+        }
+        names.insert(entry.file_name());
+    }
+    for entry in std::fs::read_dir(to)? {
+        let entry = entry?;
+        if !names.contains(&entry.file_name()) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
     Ok(())
 }
 

@@ -1,11 +1,13 @@
 use anyhow::{Result, bail};
 
 use crate::command::{command, output, run};
-use crate::{demo, dependencies, fuzz, module_imports, test};
+use crate::{build, demo, dependencies, fuzz, module_imports, test};
 
 /// What has to hold before a change lands.
 pub(crate) fn all() -> Result<()> {
     run(&mut command("cargo", &["fmt", "--all", "--check"]))?;
+    // The host has it in it.
+    build::package()?;
     run(&mut command(
         "cargo",
         &[

@@ -35,6 +35,7 @@ pub(crate) fn all() -> Result<()> {
                 "tests/browser/policy.test.mjs",
                 "tests/browser/answers.test.mjs",
                 "tests/browser/consumer.test.mjs",
+                "tests/browser/ui.test.mjs",
             ],
         )
         .env("NODE_ENV", "test"),

@@ -7,6 +7,8 @@ mod clients;
 mod credentials;
 mod form;
 mod identity_exchange;
+#[cfg(feature = "ui")]
+mod inspector_ui;
 mod introspection;
 mod metrics;
 mod metrics_endpoint;

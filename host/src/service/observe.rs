@@ -11,7 +11,7 @@ use crate::random;
 use crate::telemetry::RequestSpan;
 
 /// The paths that [`super::router`] serves: labels of metrics, so nothing a caller made up.
-const ROUTES: [&str; 14] = [
+const ROUTES: [&str; 19] = [
     "/health",
     "/ready",
     "/metrics",
@@ -25,6 +25,11 @@ const ROUTES: [&str; 14] = [
     "/oauth/revoke",
     "/oauth/introspect",
     "/service-identity/session",
+    "/ui",
+    "/ui/",
+    "/ui/service.json",
+    "/ui/{file}",
+    "/ui/verifier/{file}",
     "/admin/oidc/config",
 ];
 /// The label of whatever else was asked for.
@@ -84,7 +89,13 @@ impl RequestId {
 }
 
 fn route(path: &str) -> Option<&'static str> {
-    ROUTES.into_iter().find(|route| *route == path)
+    let named = ROUTES.into_iter().find(|route| *route == path);
+    named.or_else(|| match path.rsplit_once('/') {
+        // Files of the inspector count together.
+        Some(("/ui", _)) => Some("/ui/{file}"),
+        Some(("/ui/verifier", _)) => Some("/ui/verifier/{file}"),
+        _ => None,
+    })
 }
 
 fn method(method: &Method) -> Option<&'static str> {

@@ -10,6 +10,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
+#[cfg(feature = "ui")]
+use super::inspector_ui;
 use super::oauth_error::OauthError;
 use super::observe::observe;
 use super::{
@@ -37,6 +39,13 @@ pub(super) fn public(service: Arc<Service>) -> Router {
         .route("/oauth/revoke", post(revocation::revoke))
         .route("/oauth/introspect", post(introspection::introspect))
         .route("/service-identity/session", post(token::session));
+    #[cfg(feature = "ui")]
+    let router = router
+        .route("/ui", get(inspector_ui::to_folder))
+        .route("/ui/", get(inspector_ui::file))
+        .route("/ui/service.json", get(inspector_ui::service))
+        .route("/ui/{file}", get(inspector_ui::file))
+        .route("/ui/verifier/{file}", get(inspector_ui::file));
     finished(router, service)
 }
 

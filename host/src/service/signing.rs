@@ -199,6 +199,50 @@ impl ActiveKeys {
     }
 }
 
+/// A published key; times are Unix seconds, where something says when.
+#[cfg(feature = "ui")]
+#[derive(Debug, serde::Serialize)]
+pub(super) struct PublishedKey {
+    kid: String,
+    alg: &'static str,
+    /// Whether it is the one that signs.
+    signs: bool,
+    published: Option<i64>,
+    signs_from: Option<i64>,
+    /// When its state changes, if nobody changes the set.
+    until: Option<i64>,
+}
+
+#[cfg(feature = "ui")]
+impl ServiceKeys {
+    /// The keys of the JWK set at `now`.
+    pub(super) fn published(&self, now: i64) -> Vec<PublishedKey> {
+        let active = self.current();
+        let state = self.folder.as_ref().map(Followed::state);
+        let statuses = state
+            .as_ref()
+            .map(|state| state.loaded.set.statuses(now))
+            .unwrap_or_default();
+        // A name in a folder without a manifest may not say when: 0.
+        let known = |time: i64| Some(time).filter(|time| *time > 0);
+        active
+            .published
+            .iter()
+            .map(|key| {
+                let status = statuses.iter().find(|own| own.entry.kid == key.kid());
+                PublishedKey {
+                    kid: key.kid().to_owned(),
+                    alg: key.algorithm().name(),
+                    signs: key.kid() == active.signing.kid(),
+                    published: status.and_then(|own| known(own.entry.published)),
+                    signs_from: status.and_then(|own| known(own.entry.signs_from)),
+                    until: status.and_then(|own| own.until),
+                }
+            })
+            .collect()
+    }
+}
+
 impl Followed {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
