@@ -389,7 +389,7 @@ fn plugins_are_tried_on_the_command_line() {
         ("trap", "", "unreachable"),
         (
             "output",
-            "timeout_ms = 10000\nfuel = 100000000000",
+            "memory_mib = 64\ntimeout_ms = 10000\nfuel = 100000000000",
             "hostcall",
         ),
         ("text", "", "is not an object"),

@@ -90,9 +90,7 @@ impl Plugins {
     /// # Panics
     /// Outside of a Tokio runtime with timers and signals.
     pub fn watch(self: Arc<Self>, interval: Duration) -> Option<JoinHandle<()>> {
-        if self.followed().next().is_none() {
-            return None;
-        }
+        self.followed().next()?;
         let hangups = Hangups::listen();
         Some(tokio::spawn(watching(self, interval, hangups)))
     }
