@@ -30,19 +30,20 @@ impl Fixture {
         }
     }
 
-    fn decide(&self, request: &Request<'_>) -> Outcome {
+    fn decide<'r>(&self, request: &Request<'r>) -> Outcome<'r> {
         *self
             .decider
             .decide(request, &self.ring, &mut Memory::new(0, [0; 16]), 150)
     }
 
-    fn ask(&self, method: &str, target: &str) -> Outcome {
-        self.decide(&Request {
+    fn ask(&self, method: &str, target: &str) -> Outcome<'static> {
+        let outcome = self.decide(&Request {
             method,
             target,
             authorization: Some(&self.authorization),
             ..Request::default()
-        })
+        });
+        outcome.into_owned()
     }
 }
 
@@ -64,7 +65,7 @@ fn decider(change: &Value) -> Result<Decider, ConfigError> {
         .and_then(|config| Decider::new(&config, Limits::default(), AwsLc))
 }
 
-fn body(outcome: &Outcome) -> Value {
+fn body(outcome: &Outcome<'_>) -> Value {
     serde_json::from_slice(&outcome.denial.as_ref().unwrap().body).unwrap()
 }
 

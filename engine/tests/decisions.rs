@@ -46,7 +46,13 @@ impl Fixture {
         }
     }
 
-    fn decide(&mut self, method: &str, target: &str, with_token: bool, now: i64) -> Outcome {
+    fn decide(
+        &mut self,
+        method: &str,
+        target: &str,
+        with_token: bool,
+        now: i64,
+    ) -> Outcome<'static> {
         let request = Request {
             method,
             target,
@@ -54,13 +60,13 @@ impl Fixture {
             request_id: Some("r-1"),
             ..Request::default()
         };
-        *self
-            .decider
+        self.decider
             .decide(&request, &self.ring, &mut self.memory, now)
+            .into_owned()
     }
 }
 
-fn body(outcome: &Outcome) -> Value {
+fn body(outcome: &Outcome<'_>) -> Value {
     serde_json::from_slice(&outcome.denial.as_ref().unwrap().body).unwrap()
 }
 

@@ -219,7 +219,7 @@ impl Recordings {
             .and_then(|config| Decider::new(&config, Limits::default(), AwsLc))
     }
 
-    fn decide(&self, decider: &Decider, case: &Value) -> Outcome {
+    fn decide<'r>(&'r self, decider: &Decider, case: &'r Value) -> Outcome<'r> {
         let request = Request {
             method: case["method"].as_str().unwrap(),
             target: case["target"].as_str().unwrap(),
@@ -234,7 +234,7 @@ impl Recordings {
 }
 
 /// The outcome in the form of the recordings.
-fn observed(outcome: &Outcome) -> Value {
+fn observed(outcome: &Outcome<'_>) -> Value {
     let status = outcome.denial.as_ref().map_or(200, |denial| denial.status);
     let denial = outcome.denial.as_ref();
     let mut answer: Value = denial
@@ -255,6 +255,7 @@ fn observed(outcome: &Outcome) -> Value {
         "matched_rules",
         "error",
         "policy_version",
+        "issuer",
     ] {
         members.remove(name);
     }
@@ -343,7 +344,7 @@ fn the_order_of_members_is_kept() {
             r#"{{"principal_id":"u1","principal_type":"service","roles_count":1,"#,
             r#""object":"metadata:nodes","action":"delete","decision":"deny","#,
             r#""reason":"policy_denied","mode":"enforce","policy_version":"{}","#,
-            r#""method":"DELETE","path":"/v1/nodes/1","request_id":"req-1"}}"#
+            r#""method":"DELETE","path":"/v1/nodes/1","request_id":"req-1","issuer":"iss"}}"#
         ),
         version
     );

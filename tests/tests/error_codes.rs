@@ -9,7 +9,7 @@ const SOURCES: [&str; 39] = [
     "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
     "engine/src/claims/error.rs",
-    "engine/src/decide/config.rs",
+    "engine/src/decide/config/error.rs",
     "engine/src/exchange/error.rs",
     "engine/src/exchange/plugin_answer.rs",
     "engine/src/jose/error.rs",

@@ -60,7 +60,7 @@ fn texts(answer: &CheckResponse) -> HashMap<String, String> {
     texts.collect()
 }
 
-fn assert_carries_out(answer: &CheckResponse, outcome: &Outcome, name: &str) {
+fn assert_carries_out(answer: &CheckResponse, outcome: &Outcome<'_>, name: &str) {
     let code = answer.status.as_ref().unwrap().code;
     assert_eq!(code == 0, outcome.is_allowed(), "{name}");
     match (answer.http_response.as_ref().unwrap(), &outcome.denial) {

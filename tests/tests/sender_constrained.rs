@@ -69,7 +69,7 @@ impl Fixture {
         self.client.proof(TARGET, token, &header, &payload)
     }
 
-    fn ask(&mut self, scheme: &str, token: &str, dpop: Option<&str>) -> Outcome {
+    fn ask(&mut self, scheme: &str, token: &str, dpop: Option<&str>) -> Outcome<'static> {
         self.ask_with(scheme, token, dpop, None)
     }
 
@@ -79,7 +79,7 @@ impl Fixture {
         token: &str,
         dpop: Option<&str>,
         certificate: Option<CertificateThumbprint>,
-    ) -> Outcome {
+    ) -> Outcome<'static> {
         let authorization = format!("{scheme} {token}");
         let request = Request {
             method: "GET",
@@ -91,18 +91,18 @@ impl Fixture {
             certificate,
             ..Request::default()
         };
-        *self
-            .decider
+        self.decider
             .decide(&request, &self.ring, &mut self.memory, self.now)
+            .into_owned()
     }
 }
 
-fn code(outcome: &Outcome) -> Option<&'static str> {
+fn code(outcome: &Outcome<'_>) -> Option<&'static str> {
     assert_eq!(outcome.record.error.is_some(), !outcome.is_allowed());
     outcome.record.error
 }
 
-fn challenge(outcome: &Outcome) -> &str {
+fn challenge<'o>(outcome: &'o Outcome<'_>) -> &'o str {
     let headers = &outcome.denial.as_ref().unwrap().headers;
     let found = headers.iter().find(|(name, _)| *name == "www-authenticate");
     &found.unwrap().1

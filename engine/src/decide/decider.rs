@@ -1,125 +1,200 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::actions::rest_action;
 use super::config::{Config, ConfigError, DefaultRoute, Mode};
-use super::deny::Refusal;
-use super::identity::IDENTITY_HEADERS;
-use super::outcome::{DecisionRecord, MatchedRule, Outcome};
-use super::request::credentials;
-use super::routes::host_of;
-use super::{ClaimHeader, Identity, Memory, PathError, Request, RouteTable, normalise_path};
-use crate::authz::{CompileOptions, CompiledPolicy, Decision};
-use crate::binding::{
-    CertificateThumbprint, DpopProof, DpopRules, Presented, ProofJob, ProofRequest, Scheme,
-};
+use super::identity::IdentityRules;
+use super::location::Locations;
+use super::policies::PolicySlot;
+use super::requirement::Requirement;
+use super::{RouteOverride, RouteTable};
+use crate::authz::CompiledPolicy;
 use crate::claims::ClaimRules;
 use crate::jose::Limits;
-use crate::policy::{self, BASELINE_MODEL, Source};
-use crate::verify::{
-    Cached, KeyRing, SignatureCheck, SignatureJob, SignatureProvider, TokenDigest, Verdict,
-    Verifier, VerifyError,
-};
+use crate::verify::{SignatureProvider, Verifier};
 
-/// Decides requests. Built once from a configuration, shared by all requests.
-#[derive(Debug)]
+/// Decides requests. Built once from a configuration, shared by all requests; its policy may be
+/// exchanged. A copy costs little: it shares all but which policy is in force.
+///
+/// A [`super::Memory`] is for the deciders of one configuration.
+#[derive(Clone, Debug)]
 pub struct Decider {
-    mode: Mode,
-    routes: RouteTable,
-    default_route: DefaultRoute,
-    action_names: BTreeMap<String, String>,
-    options_public: bool,
-    record_roles: bool,
-    deny_roles: bool,
-    verifier: Verifier,
-    policy: CompiledPolicy,
-    policy_version: Arc<str>,
-    claim_headers: Vec<ClaimHeader>,
-    strip: Arc<[String]>,
-    limits: Limits,
-    provider: Box<dyn SignatureProvider>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) policy: PolicySlot,
+    pub(super) shadow: Option<PolicySlot>,
 }
 
-/// Where a decision stands.
+/// All that stays.
 #[derive(Debug)]
-pub enum Step<'r> {
-    /// It is made.
-    Done(Box<Outcome>),
-    /// It needs the answer to a signature check, then [`Decider::finish`].
-    CheckSignature(Box<Pending<'r>>),
-    /// It needs the connection's client certificate, then [`Decider::certificate`]: asked for
-    /// only where a token is bound to one and [`Request::certificate`] is not known.
-    ReadCertificate(Box<Unbound<'r>>),
+pub(super) struct Settings {
+    pub(super) mode: Mode,
+    pub(super) routes: RouteTable,
+    /// Of the routes, in their order.
+    pub(super) route_rules: Vec<RouteRules>,
+    pub(super) has_route_modes: bool,
+    pub(super) default_route: DefaultRoute,
+    pub(super) requirement: Option<Arc<Requirement>>,
+    pub(super) action_names: BTreeMap<String, String>,
+    pub(super) options_public: bool,
+    pub(super) record_roles: bool,
+    pub(super) deny_roles: bool,
+    pub(super) verifier: Verifier,
+    pub(super) locations: Locations,
+    /// The issuers' names, in their order.
+    pub(super) issuers: Vec<Arc<str>>,
+    /// Of the issuers, in their order: whether tokens are handed on.
+    pub(super) forward: Vec<bool>,
+    /// What callers without a token are called in policy rules.
+    pub(super) anonymous: Arc<str>,
+    pub(super) identities: IdentityRules,
+    pub(super) strip: Arc<[String]>,
+    pub(super) limits: Limits,
+    pub(super) provider: Box<dyn SignatureProvider>,
+    route_overrides: bool,
 }
 
-/// A decision that waits for a signature check.
+/// What a route says beside what policy is asked.
 #[derive(Debug)]
-pub struct Pending<'r> {
-    check: Check<'r>,
-    call: Call<'r>,
+pub(super) struct RouteRules {
+    pub(super) mode: Option<Mode>,
+    pub(super) requirement: Option<Arc<Requirement>>,
 }
 
-/// A decision that waits for the connection's client certificate.
-#[derive(Debug)]
-pub struct Unbound<'r> {
-    identity: Arc<Identity>,
-    call: Call<'r>,
-}
-
-// What it is in is boxed.
-#[allow(clippy::large_enum_variant)]
-#[derive(Debug)]
-enum Check<'r> {
-    Token {
-        job: SignatureJob<'r>,
-        digest: Option<TokenDigest>,
-        /// Of the keys that the job was begun with.
-        epoch: u64,
-    },
-    Proof {
-        job: ProofJob,
-        identity: Arc<Identity>,
-    },
-}
-
-/// A request on its way through the decision.
-#[derive(Debug)]
-struct Call<'r> {
-    request: Request<'r>,
-    scheme: Scheme,
-    token: &'r str,
-    input: Input,
-    record: DecisionRecord,
-}
-
-/// What policy is asked, if the route is mapped.
-#[derive(Debug)]
-enum Input {
-    Mapped { object: Arc<str>, action: Arc<str> },
-    Unmapped,
-}
+/// The name in policy rules of callers without a token, where
+/// [`super::Requires::AllowMissing`] lets them come so far.
+const ANONYMOUS: &str = "anonymous";
 
 impl Decider {
     /// Compiles a configuration. `limits` bound tokens; `provider` prepares the keys of proofs.
+    /// Policies of bundles are not there until they are set.
     ///
     /// # Errors
-    /// [`ConfigError::Field`] for a policy that does not compile or does not fit, and for routes
-    /// that [`RouteTable::new`] refuses.
+    /// [`ConfigError::Field`] for a policy that does not compile or does not fit, for routes
+    /// that [`RouteTable::new`] refuses, and for requirements and places of tokens that
+    /// [`Config::from_json`] refuses.
     pub fn new(
         config: &Config,
         limits: Limits,
         provider: impl SignatureProvider + 'static,
     ) -> Result<Self, ConfigError> {
-        let policy = compile(config)?;
-        if policy.request_fields() != 3 {
-            return Err(ConfigError::field(
-                "policy.model",
-                format!(
-                    "request definition needs 3 fields (subject, object, action), has {}",
-                    policy.request_fields()
-                ),
-            ));
+        let (policy, shadow) = PolicySlot::of(config)?;
+        Ok(Self {
+            settings: Arc::new(Settings::new(config, limits, Box::new(provider))?),
+            policy,
+            shadow,
+        })
+    }
+
+    /// The policy's version; empty while there is none.
+    pub fn policy_version(&self) -> &str {
+        self.policy.version()
+    }
+
+    /// Whether there is a policy to decide by. Without one, what is not public is refused.
+    pub fn has_policy(&self) -> bool {
+        !self.policy.is_empty()
+    }
+
+    /// Decides by `policy` from now on. What [`super::Memory`] holds stays good.
+    ///
+    /// # Errors
+    /// [`ConfigError::Field`] for a policy whose requests are not subject, object and action; the
+    /// former one stays in force.
+    pub fn set_policy(
+        &mut self,
+        policy: impl Into<Arc<CompiledPolicy>>,
+    ) -> Result<(), ConfigError> {
+        self.policy = PolicySlot::holding(policy.into(), "policy")?;
+        Ok(())
+    }
+
+    /// Has no policy from now on.
+    pub fn clear_policy(&mut self) {
+        self.policy = PolicySlot::empty();
+    }
+
+    /// The shadow policy's version, empty while there is none; `None` if none is configured.
+    pub fn shadow_policy_version(&self) -> Option<&str> {
+        self.shadow.as_ref().map(|slot| &**slot.version())
+    }
+
+    /// Records what `policy` says from now on, if a shadow policy is configured.
+    ///
+    /// # Errors
+    /// As [`Decider::set_policy`].
+    pub fn set_shadow_policy(
+        &mut self,
+        policy: impl Into<Arc<CompiledPolicy>>,
+    ) -> Result<(), ConfigError> {
+        let slot = PolicySlot::holding(policy.into(), "shadow_policy")?;
+        if let Some(shadow) = &mut self.shadow {
+            *shadow = slot;
         }
+        Ok(())
+    }
+
+    /// Has no shadow policy from now on.
+    pub fn clear_shadow_policy(&mut self) {
+        if let Some(shadow) = &mut self.shadow {
+            *shadow = PolicySlot::empty();
+        }
+    }
+
+    /// The mode in force where a route says nothing else.
+    pub fn mode(&self) -> Mode {
+        self.settings.mode
+    }
+
+    /// Whether every request's [`super::Request::authority`] is needed: a route has a host.
+    pub fn reads_authority(&self) -> bool {
+        self.settings.routes.has_hosts()
+    }
+
+    /// Whether [`super::Request::origin`] and [`super::Request::access_control_request_method`]
+    /// are needed for requests with the method `OPTIONS`.
+    pub fn reads_preflight(&self) -> bool {
+        self.settings.options_public
+    }
+
+    /// The headers, in lower case, that are needed in [`super::Request::headers`]; none where all
+    /// tokens come in the `Authorization` header.
+    pub fn reads_headers(&self) -> &[String] {
+        self.settings.locations.headers()
+    }
+
+    /// Whether [`super::Request::route_override`] is needed.
+    pub fn reads_route_override(&self) -> bool {
+        self.settings.route_overrides
+    }
+
+    /// The headers, in lower case, that are removed from every request, and set for some.
+    pub fn strip_headers(&self) -> &[String] {
+        &self.settings.strip
+    }
+
+    /// Reads what the proxy's route says. It may be kept for all requests with the same text.
+    ///
+    /// ```
+    /// use tokensmith_engine::decide::{Config, Decider};
+    /// use tokensmith_engine::jose::Limits;
+    /// use tokensmith_engine::verify::External;
+    /// let config = br#"{"issuers":[{"issuer":"i","audiences":["a"],"jwks_uri":"u"}]}"#;
+    /// let config = Config::from_json(config).unwrap();
+    /// let decider = Decider::new(&config, Limits::default(), External).unwrap();
+    /// assert!(decider.route_override(r#"{"mode":"shadow"}"#).error().is_none());
+    /// assert!(decider.route_override(r#"{"requires":"j"}"#).error().is_some());
+    /// ```
+    pub fn route_override(&self, json: &str) -> RouteOverride {
+        let issuers = &self.settings.issuers;
+        RouteOverride::parse(json, &|name| issuers.iter().position(|own| **own == *name))
+    }
+}
+
+impl Settings {
+    fn new(
+        config: &Config,
+        limits: Limits,
+        provider: Box<dyn SignatureProvider>,
+    ) -> Result<Self, ConfigError> {
         let rules = config.issuers.iter().map(|issuer| ClaimRules {
             issuer: issuer.issuer.clone(),
             audiences: issuer.audiences.clone(),
@@ -128,365 +203,43 @@ impl Decider {
             requirements: issuer.require.clone(),
             principal: issuer.principal.clone(),
         });
-        let mapped = config
-            .claim_headers
-            .iter()
-            .map(|mapping| mapping.header.to_ascii_lowercase());
+        let mut route_rules = Vec::new();
+        for (index, route) in config.routes.iter().enumerate() {
+            let requirement = route
+                .requires
+                .as_ref()
+                .map(|requires| config.requirement(requires, &format!("routes[{index}].requires")));
+            route_rules.push(RouteRules {
+                mode: route.mode,
+                requirement: requirement.transpose()?.map(Arc::new),
+            });
+        }
+        let requirement = config
+            .requires
+            .as_ref()
+            .map(|requires| config.requirement(requires, "requires"));
+        let identities = IdentityRules::new(config);
         Ok(Self {
             mode: config.mode,
             routes: RouteTable::new(&config.routes)?,
+            has_route_modes: route_rules.iter().any(|rules| rules.mode.is_some()),
+            route_rules,
             default_route: config.default_route,
+            requirement: requirement.transpose()?.map(Arc::new),
             action_names: config.action_names.clone(),
             options_public: config.options_public,
             record_roles: config.record_roles,
             deny_roles: config.deny_roles,
             verifier: Verifier::new(rules, limits.clone()),
+            locations: Locations::new(&config.issuers)?,
+            issuers: identities.issuer_names(),
+            forward: config.issuers.iter().map(|issuer| issuer.forward).collect(),
+            anonymous: ANONYMOUS.into(),
+            strip: identities.header_names().into(),
+            identities,
             limits,
-            provider: Box::new(provider),
-            policy_version: policy.policy_version().into(),
-            policy,
-            claim_headers: config.claim_headers.clone(),
-            strip: IDENTITY_HEADERS
-                .into_iter()
-                .map(str::to_owned)
-                .chain(mapped)
-                .collect(),
+            provider,
+            route_overrides: config.route_overrides,
         })
     }
-
-    /// The policy's version.
-    pub fn policy_version(&self) -> &str {
-        &self.policy_version
-    }
-
-    /// The mode in force.
-    pub fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    /// Whether every request's [`Request::authority`] is needed: a route has a host.
-    pub fn reads_authority(&self) -> bool {
-        self.routes.has_hosts()
-    }
-
-    /// Whether [`Request::origin`] and [`Request::access_control_request_method`] are needed for
-    /// requests with the method `OPTIONS`.
-    pub fn reads_preflight(&self) -> bool {
-        self.options_public
-    }
-
-    /// Decides as far as possible without a signature check. `now` is Unix time in seconds.
-    pub fn begin<'r>(
-        &self,
-        request: &Request<'r>,
-        keys: &KeyRing,
-        memory: &mut Memory,
-        now: i64,
-    ) -> Step<'r> {
-        let record = DecisionRecord::new(request, self.mode, Arc::clone(&self.policy_version));
-        if self.mode == Mode::Off {
-            return Step::Done(self.hand_on(record, None));
-        }
-        let path = match normalise_path(request.target) {
-            Ok(path) => path,
-            Err(error) => return Step::Done(self.refuse(&Refusal::BadPath(error), record, None)),
-        };
-        if self.options_public && request.is_preflight() {
-            return Step::Done(self.hand_on(record, None));
-        }
-        // No route of a host is for it, and it must not fall to those that are for any.
-        if self.routes.has_hosts()
-            && !request.authority.is_empty()
-            && host_of(request.authority).is_none()
-        {
-            let refusal = Refusal::BadPath(PathError::Host);
-            return Step::Done(self.refuse(&refusal, record, None));
-        }
-        let input = match self.routes.find(request.method, &path, request.authority) {
-            Some(route) if route.is_public() => return Step::Done(self.hand_on(record, None)),
-            Some(route) => Input::Mapped {
-                object: route.shared_object(),
-                action: route.shared_action(),
-            },
-            None => self.default_input(request.method, path),
-        };
-        let Some((scheme, token)) = request.authorization.and_then(credentials) else {
-            return Step::Done(self.refuse(&Refusal::NoToken, record, None));
-        };
-        let call = Call {
-            request: *request,
-            scheme,
-            token,
-            input,
-            record,
-        };
-        let digest = memory
-            .tokens
-            .is_enabled()
-            .then(|| memory.tokens.digest(token));
-        match digest.and_then(|digest| memory.tokens.get(&digest, now)) {
-            Some(Cached::Verified(identity)) => return self.bind(identity, call, now),
-            Some(Cached::Refused(error)) => return Step::Done(self.refuse_token(&error, call)),
-            None => {}
-        }
-        match self.verifier.begin(token, keys, now) {
-            Ok(job) => Step::CheckSignature(Box::new(Pending {
-                check: Check::Token {
-                    job,
-                    digest,
-                    epoch: memory.tokens.epoch(),
-                },
-                call,
-            })),
-            Err(error) => Step::Done(self.refuse_token(&error, call)),
-        }
-    }
-
-    /// Goes on with the signature's verdict. A token that is bound to a key needs a second
-    /// check, of its proof.
-    pub fn finish<'r>(
-        &self,
-        pending: Pending<'r>,
-        verdict: Verdict,
-        memory: &mut Memory,
-        now: i64,
-    ) -> Step<'r> {
-        let call = pending.call;
-        match pending.check {
-            Check::Token { job, digest, epoch } => {
-                // Keys that changed meanwhile vouch for this call, and for none after it.
-                let digest = digest.filter(|_| epoch == memory.tokens.epoch());
-                match job.finish_unbound(verdict) {
-                    Ok(verified) => {
-                        let identity = Arc::new(Identity::new(&verified, &self.claim_headers));
-                        if let Some(digest) = digest {
-                            let until = verified.valid_until();
-                            memory.tokens.insert(digest, Arc::clone(&identity), until);
-                        }
-                        self.bind(identity, call, now)
-                    }
-                    Err(error) => {
-                        let error = Arc::new(error);
-                        if let Some(digest) = digest {
-                            memory.tokens.refuse(digest, &error, now);
-                        }
-                        Step::Done(self.refuse_token(&error, call))
-                    }
-                }
-            }
-            Check::Proof { job, identity } => {
-                let proof = job.finish(verdict).and_then(|proof| {
-                    let (key, until) = (proof.replay_key(), proof.remember_until());
-                    proof.finish(memory.proofs.check(key, until, now))
-                });
-                Step::Done(match proof {
-                    Ok(proof) => self.check_binding(identity, call, Some(&proof)),
-                    Err(error) => self.refuse_token(&error.into(), call),
-                })
-            }
-        }
-    }
-
-    /// Decides in one call with the provider that prepared `keys`; a key it cannot use denies.
-    pub fn decide(
-        &self,
-        request: &Request<'_>,
-        keys: &KeyRing,
-        memory: &mut Memory,
-        now: i64,
-    ) -> Box<Outcome> {
-        let mut step = self.begin(request, keys, memory, now);
-        loop {
-            match step {
-                Step::Done(outcome) => return outcome,
-                Step::CheckSignature(pending) => {
-                    let verdict = pending.effect().run().unwrap_or(Verdict::Invalid);
-                    step = self.finish(*pending, verdict, memory, now);
-                }
-                Step::ReadCertificate(unbound) => step = self.certificate(*unbound, None, now),
-            }
-        }
-    }
-
-    /// Goes on with the client certificate of the connection, as far as it has one.
-    pub fn certificate<'r>(
-        &self,
-        unbound: Unbound<'r>,
-        certificate: Option<CertificateThumbprint>,
-        now: i64,
-    ) -> Step<'r> {
-        let Unbound { identity, mut call } = unbound;
-        call.request.certificate = certificate;
-        self.check_proof(identity, call, now)
-    }
-
-    /// Whether the verified token is the caller's own: certificate, proof, then both together.
-    fn bind<'r>(&self, identity: Arc<Identity>, call: Call<'r>, now: i64) -> Step<'r> {
-        if identity.needs_certificate() && call.request.certificate.is_none() {
-            return Step::ReadCertificate(Box::new(Unbound { identity, call }));
-        }
-        self.check_proof(identity, call, now)
-    }
-
-    fn check_proof<'r>(&self, identity: Arc<Identity>, call: Call<'r>, now: i64) -> Step<'r> {
-        let wanted = identity.needs_proof() && call.scheme == Scheme::Dpop;
-        let Some(proof) = call.request.dpop.filter(|_| wanted) else {
-            return Step::Done(self.check_binding(identity, call, None));
-        };
-        let uri = call.request.uri();
-        let jkt = identity.jkt();
-        let request = ProofRequest {
-            method: call.request.method,
-            uri: &uri,
-            access_token: Some(call.token),
-            jkt: jkt.as_deref(),
-            nonce: None,
-        };
-        let rules = DpopRules::default();
-        match rules.begin(proof, &request, &self.limits, self.provider.as_ref(), now) {
-            Ok(job) => Step::CheckSignature(Box::new(Pending {
-                check: Check::Proof { job, identity },
-                call,
-            })),
-            Err(error) => Step::Done(self.refuse_token(&error.into(), call)),
-        }
-    }
-
-    fn check_binding(
-        &self,
-        identity: Arc<Identity>,
-        call: Call<'_>,
-        proof: Option<&DpopProof>,
-    ) -> Box<Outcome> {
-        let presented = Presented {
-            scheme: call.scheme,
-            certificate: call.request.certificate,
-            proof,
-        };
-        match identity.check_binding(&presented) {
-            Ok(()) => self.authorize(identity, call.input, call.record),
-            Err(error) => self.refuse_token(&error.into(), call),
-        }
-    }
-
-    fn refuse_token(&self, error: &VerifyError, call: Call<'_>) -> Box<Outcome> {
-        self.refuse(&Refusal::BadToken(error), call.record, None)
-    }
-
-    fn default_input(&self, method: &str, path: String) -> Input {
-        let action = match self.default_route {
-            DefaultRoute::Deny => return Input::Unmapped,
-            DefaultRoute::PathMethod => method,
-            DefaultRoute::PathRest => match self.action_names.get(method) {
-                Some(name) => name.as_str(),
-                None => rest_action(method),
-            },
-        };
-        Input::Mapped {
-            object: path.into(),
-            action: action.into(),
-        }
-    }
-
-    fn authorize(
-        &self,
-        identity: Arc<Identity>,
-        input: Input,
-        mut record: DecisionRecord,
-    ) -> Box<Outcome> {
-        let principal = identity.principal();
-        record.principal_id = Arc::clone(principal.shared_id());
-        record.principal_type = Some(principal.principal_type().name());
-        record.roles_count = principal.roles().len();
-        if self.record_roles {
-            record.roles = principal.roles().map(str::to_owned).collect();
-        }
-        let refusal = match input {
-            Input::Unmapped => Refusal::Unmapped,
-            Input::Mapped { object, action } => {
-                let (mut allowed, mut rules) = (Vec::new(), Vec::new());
-                let decision = self
-                    .policy
-                    .authorize_each(principal, &object, &action, |answer| {
-                        if answer.allowed {
-                            allowed.push(Arc::clone(answer.subject));
-                        }
-                        rules.extend(answer.row.map(MatchedRule::from));
-                    });
-                record.matched_roles = allowed;
-                record.matched_rules = rules;
-                record.object = object;
-                record.action = action;
-                if decision == Decision::Allow {
-                    return self.hand_on(record, Some(identity));
-                }
-                Refusal::Policy(decision)
-            }
-        };
-        if self.mode == Mode::Shadow {
-            record.decision = refusal.decision().name();
-            record.reason = refusal.reason();
-            return self.hand_on(record, Some(identity));
-        }
-        self.refuse(&refusal, record, Some(identity))
-    }
-
-    fn hand_on(&self, record: DecisionRecord, identity: Option<Arc<Identity>>) -> Box<Outcome> {
-        Box::new(Outcome {
-            denial: None,
-            identity,
-            strip: Arc::clone(&self.strip),
-            record,
-            wanted: None,
-        })
-    }
-
-    fn refuse(
-        &self,
-        refusal: &Refusal<'_>,
-        mut record: DecisionRecord,
-        identity: Option<Arc<Identity>>,
-    ) -> Box<Outcome> {
-        record.decision = refusal.decision().name();
-        record.reason = refusal.reason();
-        record.error = refusal.error_code();
-        Box::new(Outcome {
-            denial: Some(refusal.denial(&record, identity.as_deref().filter(|_| self.deny_roles))),
-            identity,
-            strip: Arc::clone(&self.strip),
-            wanted: refusal.wanted_key(),
-            record,
-        })
-    }
-}
-
-impl Pending<'_> {
-    /// The signature check to make.
-    pub fn effect(&self) -> SignatureCheck<'_> {
-        match &self.check {
-            Check::Token { job, .. } => job.effect(),
-            Check::Proof { job, .. } => job.effect(),
-        }
-    }
-}
-
-fn compile(config: &Config) -> Result<CompiledPolicy, ConfigError> {
-    let Some(own) = &config.policy else {
-        return policy::compile_baseline()
-            .map_err(|error| ConfigError::field("policy", error.to_string()));
-    };
-    let model = Source {
-        name: "policy.model",
-        text: own.model.as_deref().unwrap_or(BASELINE_MODEL),
-    };
-    let rules = Source {
-        name: "policy.rules",
-        text: &own.rules,
-    };
-    let options = CompileOptions {
-        role_matching: own.role_matching.clone(),
-        domain_matching: own.domain_matching.clone(),
-    };
-    policy::compile_with(model, &[rules], &options)
-        .map_err(|error| ConfigError::field("policy", error.to_string()))
 }

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
-use super::outcome::{DecisionRecord, Denial, WantedKey};
-use super::{Identity, PathError};
+use super::outcome::{Denial, WantedKey};
+use super::{DecisionRecord, Identity, PathError};
 use crate::authz::Decision;
 use crate::jose::Algorithm;
 use crate::verify::VerifyError;
@@ -11,17 +11,20 @@ pub(super) enum Refusal<'e> {
     NoToken,
     BadToken(&'e VerifyError),
     BadPath(PathError),
+    BadOverride,
     Unmapped,
+    /// There is no policy to decide by.
+    NoPolicy,
     Policy(Decision),
 }
 
 impl Refusal<'_> {
     fn status(&self) -> u16 {
         match self {
-            Refusal::BadToken(VerifyError::KeysUnavailable(_)) => 503,
+            Refusal::BadToken(VerifyError::KeysUnavailable(_)) | Refusal::NoPolicy => 503,
             Refusal::NoToken | Refusal::BadToken(_) => 401,
             Refusal::BadPath(_) => 400,
-            Refusal::Policy(Decision::Error) => 500,
+            Refusal::BadOverride | Refusal::Policy(Decision::Error) => 500,
             Refusal::Unmapped | Refusal::Policy(_) => 403,
         }
     }
@@ -32,7 +35,9 @@ impl Refusal<'_> {
             Refusal::BadToken(VerifyError::KeysUnavailable(_)) => "AUTHN_UNAVAILABLE",
             Refusal::BadToken(_) => "AUTHN_INVALID",
             Refusal::BadPath(_) => "BAD_REQUEST",
+            Refusal::BadOverride => "AUTHZ_MISCONFIGURED",
             Refusal::Unmapped => "AUTHZ_UNMAPPED",
+            Refusal::NoPolicy => "AUTHZ_UNAVAILABLE",
             Refusal::Policy(Decision::Error) => "AUTHZ_ENGINE_ERROR",
             Refusal::Policy(_) => "AUTHZ_DENIED",
         }
@@ -46,7 +51,9 @@ impl Refusal<'_> {
             }
             Refusal::BadToken(error) => error.to_string(),
             Refusal::BadPath(error) => error.to_string(),
+            Refusal::BadOverride => "the proxy's route has a bad override".to_owned(),
             Refusal::Unmapped => "unmapped route".to_owned(),
+            Refusal::NoPolicy => "the policy is not available".to_owned(),
             Refusal::Policy(Decision::Error) => "authorization engine error".to_owned(),
             Refusal::Policy(_) => "access denied".to_owned(),
         }
@@ -58,7 +65,9 @@ impl Refusal<'_> {
             Refusal::BadToken(VerifyError::KeysUnavailable(_)) => "keys_unavailable",
             Refusal::BadToken(_) => "invalid_token",
             Refusal::BadPath(_) => "bad_request",
+            Refusal::BadOverride => "bad_override",
             Refusal::Unmapped => "unmapped_route",
+            Refusal::NoPolicy => "policy_unavailable",
             Refusal::Policy(Decision::Error) => "engine_error",
             Refusal::Policy(_) => "policy_denied",
         }
@@ -67,9 +76,10 @@ impl Refusal<'_> {
     pub(super) fn decision(&self) -> Decision {
         match self {
             Refusal::Policy(decision) => *decision,
-            Refusal::BadPath(_) | Refusal::BadToken(VerifyError::KeysUnavailable(_)) => {
-                Decision::Error
-            }
+            Refusal::BadPath(_)
+            | Refusal::BadOverride
+            | Refusal::NoPolicy
+            | Refusal::BadToken(VerifyError::KeysUnavailable(_)) => Decision::Error,
             Refusal::NoToken | Refusal::BadToken(_) | Refusal::Unmapped => Decision::Deny,
         }
     }
@@ -81,22 +91,8 @@ impl Refusal<'_> {
         }
     }
 
-    pub(super) fn wanted_key(&self) -> Option<WantedKey> {
-        match self {
-            Refusal::BadToken(VerifyError::UnknownKid { issuer, kid }) => Some(WantedKey {
-                issuer: issuer.clone(),
-                kid: Some(kid.clone()),
-            }),
-            Refusal::BadToken(VerifyError::KeysUnavailable(issuer)) => Some(WantedKey {
-                issuer: issuer.clone(),
-                kid: None,
-            }),
-            _ => None,
-        }
-    }
-
     /// The answer; with the roles of `shown`.
-    pub(super) fn denial(&self, record: &DecisionRecord, shown: Option<&Identity>) -> Denial {
+    pub(super) fn denial(&self, record: &DecisionRecord<'_>, shown: Option<&Identity>) -> Denial {
         let body = Body {
             schema_version: SCHEMA,
             schema: SCHEMA,
@@ -160,6 +156,19 @@ impl Refusal<'_> {
             _ => format!("Bearer {said}"),
         }
     }
+}
+
+/// The key that may be fetched, where a token was refused for want of it.
+pub(super) fn wanted_key(error: &VerifyError) -> Option<WantedKey> {
+    let (issuer, kid) = match error {
+        VerifyError::UnknownKid { issuer, kid } => (issuer, Some(kid.clone())),
+        VerifyError::KeysUnavailable(issuer) => (issuer, None),
+        _ => return None,
+    };
+    Some(WantedKey {
+        issuer: issuer.clone(),
+        kid,
+    })
 }
 
 const SCHEMA: &str = "authz.deny.v1";

@@ -1,6 +1,21 @@
-use super::{Config, ConfigError, WantedKey};
+use super::{Config, ConfigError, PolicyConfig, WantedKey};
 use crate::jose::{JwkSet, Limits};
 use crate::keys::{Fetch, IssuerSource, KeySources, Origin, RefreshPolicy};
+
+/// Where a policy bundle comes from, and the keys it is signed with.
+#[derive(Clone, Debug)]
+pub struct BundleSource {
+    /// Where it is fetched from.
+    pub uri: String,
+    /// The Envoy cluster that reaches it.
+    pub cluster: Option<String>,
+    /// The bundle's exact `iss`.
+    pub issuer: String,
+    /// The keys of this issuer, for [`KeySources`] of their own.
+    pub keys: IssuerSource,
+    /// The Envoy cluster that reaches the keys, where they are fetched.
+    pub keys_cluster: Option<String>,
+}
 
 impl Config {
     /// Where the keys of the issuers come from, in the order of [`Config::issuers`].
@@ -13,15 +28,10 @@ impl Config {
             .iter()
             .enumerate()
             .map(|(index, issuer)| {
+                let field = format!("issuers[{index}].jwks");
                 let origin = match &issuer.jwks {
-                    Some(document) => {
-                        let field = format!("issuers[{index}].jwks");
-                        Origin::Configured(configured(&document.to_string(), &field, limits)?)
-                    }
-                    None => Origin::Remote {
-                        url: issuer.jwks_uri.clone().unwrap_or_default(),
-                        policy: RefreshPolicy::default(),
-                    },
+                    Some(document) => configured(&document.to_string(), &field, limits)?,
+                    None => remote(issuer.jwks_uri.as_deref()),
                 };
                 Ok(IssuerSource {
                     issuer: issuer.issuer.clone(),
@@ -29,6 +39,25 @@ impl Config {
                 })
             })
             .collect()
+    }
+
+    /// Where the policy comes from, if it is in a bundle.
+    ///
+    /// # Errors
+    /// [`ConfigError::Field`] as of [`Config::key_sources`], for `bundle_jwks`.
+    pub fn policy_bundle(&self, limits: &Limits) -> Result<Option<BundleSource>, ConfigError> {
+        bundle(self.policy.as_ref(), "policy", limits)
+    }
+
+    /// Where the shadow policy comes from, if it is in a bundle.
+    ///
+    /// # Errors
+    /// As [`Config::policy_bundle`].
+    pub fn shadow_policy_bundle(
+        &self,
+        limits: &Limits,
+    ) -> Result<Option<BundleSource>, ConfigError> {
+        bundle(self.shadow_policy.as_ref(), "shadow_policy", limits)
     }
 }
 
@@ -70,7 +99,43 @@ impl WantedKeys {
     }
 }
 
-fn configured(text: &str, field: &str, limits: &Limits) -> Result<JwkSet, ConfigError> {
+fn bundle(
+    policy: Option<&PolicyConfig>,
+    field: &str,
+    limits: &Limits,
+) -> Result<Option<BundleSource>, ConfigError> {
+    let Some((own, uri)) = policy.and_then(|own| Some((own, own.bundle_uri.clone()?))) else {
+        return Ok(None);
+    };
+    let issuer = own.bundle_issuer.clone().unwrap_or_default();
+    let field = format!("{field}.bundle_jwks");
+    let origin = match &own.bundle_jwks {
+        Some(document) => configured(&document.to_string(), &field, limits)?,
+        None => remote(own.bundle_jwks_uri.as_deref()),
+    };
+    Ok(Some(BundleSource {
+        uri,
+        cluster: own.bundle_cluster.clone(),
+        keys: IssuerSource {
+            issuer: issuer.clone(),
+            origin,
+        },
+        issuer,
+        keys_cluster: own
+            .bundle_jwks_cluster
+            .clone()
+            .or_else(|| own.bundle_cluster.clone()),
+    }))
+}
+
+fn remote(uri: Option<&str>) -> Origin {
+    Origin::Remote {
+        url: uri.unwrap_or_default().to_owned(),
+        policy: RefreshPolicy::default(),
+    }
+}
+
+fn configured(text: &str, field: &str, limits: &Limits) -> Result<Origin, ConfigError> {
     let refused = |message: String| ConfigError::field(field, message);
     let set = JwkSet::parse(text.as_bytes(), limits).map_err(|error| refused(error.to_string()))?;
     match set.rejected.first() {
@@ -80,6 +145,6 @@ fn configured(text: &str, field: &str, limits: &Limits) -> Result<JwkSet, Config
             rejected.index, rejected.error
         ))),
         None if set.keys.is_empty() => Err(refused("has no key".to_owned())),
-        None => Ok(set),
+        None => Ok(Origin::Configured(set)),
     }
 }

@@ -1,22 +1,30 @@
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use super::identity::IDENTITY_HEADERS;
+use super::{DecisionRecord, Identity};
+use crate::authz::Decision;
 
-use super::{Identity, Mode};
-use crate::authz::{Decision, RowPlace};
-
-/// What to do with a request. Inbound copies of [`Outcome::strip`] are removed in any case.
+/// What to do with a request. A shell carries out [`Outcome::denial`], or else
+/// [`Outcome::header_edits`] and [`Outcome::target`].
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct Outcome<'r> {
     /// The answer to give instead of handing the request on.
     pub denial: Option<Denial>,
     /// Who the caller is, when a token was verified.
     pub identity: Option<Arc<Identity>>,
-    /// Request headers to remove before any is set.
+    /// The further tokens that were asked for.
+    pub others: Vec<Arc<Identity>>,
+    /// Request headers to remove before any is set, whatever was decided; in lower case, each
+    /// once.
     pub strip: Arc<[String]>,
+    /// The request target to hand on, where a token was cut out of it.
+    pub target: Option<String>,
+    /// The headers (names in lower case) that a token was cut out of; without a value they are
+    /// removed.
+    pub token_headers: Vec<(String, Option<String>)>,
     /// What was decided and why.
-    pub record: DecisionRecord,
-    /// The key that is not loaded: fetching may help.
+    pub record: DecisionRecord<'r>,
+    /// The key that is not loaded: fetching may help. Also where it was not needed in the end.
     pub wanted: Option<WantedKey>,
 }
 
@@ -40,111 +48,78 @@ pub struct Denial {
     pub body: Vec<u8>,
 }
 
-/// One decision, for logs and metrics. Never holds the token. The order of members is part of the
-/// contract.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DecisionRecord {
-    /// `sub` of the principal, empty without one.
-    pub principal_id: Arc<str>,
-    /// `user` or `service`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub principal_type: Option<&'static str>,
-    /// The principal's roles, if [`super::Config::record_roles`] says so.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub roles: Vec<String>,
-    /// How many roles the principal has.
-    pub roles_count: usize,
-    /// The principal's names in policy rules, as `role:viewer`, that policy allows; empty unless
-    /// it decided to allow.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub matched_roles: Vec<Arc<str>>,
-    /// The rules that decided, as `site.csv:12`, for each subject with one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub matched_rules: Vec<MatchedRule>,
-    /// The object decided on.
-    pub object: Arc<str>,
-    /// The action decided on.
-    pub action: Arc<str>,
-    /// `allow`, `deny`, `indeterminate` or `error`.
-    pub decision: &'static str,
-    /// Why, empty when allowed.
-    pub reason: &'static str,
-    /// The stable code of the verification error, if that was why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<&'static str>,
-    /// The mode in force.
-    pub mode: &'static str,
-    /// The policy's version.
-    pub policy_version: Arc<str>,
-    /// The request's method.
-    pub method: String,
-    /// The request's path without its query.
-    pub path: String,
-    /// The request's id, if it has one that is not blank.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-}
-
-/// Where a rule that decided is written; `site.csv:12` in JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MatchedRule {
-    /// The source's name, usually a file.
-    pub source: Arc<str>,
-    /// The line, from 1.
-    pub line: u32,
-}
-
-impl From<RowPlace<'_>> for MatchedRule {
-    fn from(place: RowPlace<'_>) -> Self {
-        Self {
-            source: Arc::clone(place.source),
-            line: place.line,
-        }
-    }
-}
-
-impl Serialize for MatchedRule {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}:{}", self.source, self.line))
-    }
-}
-
-impl Outcome {
+impl Outcome<'_> {
     /// Whether the request is handed on.
     pub fn is_allowed(&self) -> bool {
         self.denial.is_none()
     }
-}
 
-impl DecisionRecord {
-    pub(super) fn new(request: &super::Request<'_>, mode: Mode, policy_version: Arc<str>) -> Self {
-        Self {
-            principal_id: Arc::default(),
-            principal_type: None,
-            roles: Vec::new(),
-            roles_count: 0,
-            matched_roles: Vec::new(),
-            matched_rules: Vec::new(),
-            object: Arc::default(),
-            action: Arc::default(),
-            decision: Decision::Allow.name(),
-            reason: "",
-            error: None,
-            mode: mode.name(),
-            policy_version,
-            method: request.method.to_owned(),
-            path: request
-                .target
-                .split(['?', '#'])
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            request_id: request
-                .request_id
-                .map(str::trim)
-                .filter(|id| !id.is_empty())
-                .map(str::to_owned),
+    /// Every change of request headers, each name (lower case) once: without a value all copies
+    /// are removed, with one it takes the place of all copies.
+    pub fn header_edits(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let removed = self.strip.iter().filter(move |name| !self.sets(name));
+        let cut = self.token_headers.iter();
+        removed
+            .map(|name| (name.as_str(), None))
+            .chain(self.set_headers().map(|(name, value)| (name, Some(value))))
+            .chain(cut.map(|(name, value)| (name.as_str(), value.as_deref())))
+    }
+
+    /// Whether it was denied only because the first keys, or the first policy, are not there yet:
+    /// deciding again in a while may allow it.
+    pub fn came_early(&self) -> bool {
+        self.denial.is_some()
+            && matches!(
+                self.record.reason,
+                "keys_unavailable" | "policy_unavailable"
+            )
+    }
+
+    /// Whether the shadow policy was asked and would have let through what the policy in force
+    /// does not, or the other way round.
+    pub fn shadow_differs(&self) -> bool {
+        let allow = Decision::Allow.name();
+        self.record
+            .shadow
+            .as_ref()
+            .is_some_and(|shadow| (shadow.decision == allow) != (self.record.decision == allow))
+    }
+
+    /// Detaches the outcome from the request.
+    pub fn into_owned(self) -> Outcome<'static> {
+        Outcome {
+            denial: self.denial,
+            identity: self.identity,
+            others: self.others,
+            strip: self.strip,
+            target: self.target,
+            token_headers: self.token_headers,
+            record: self.record.into_owned(),
+            wanted: self.wanted,
         }
+    }
+
+    /// The headers that are set: the principal's, and of further tokens what says nothing about
+    /// the principal and is not set yet.
+    fn set_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.identity.iter().flat_map(|own| own.headers().iter());
+        let others = self.others.iter().enumerate();
+        let further = others.flat_map(move |(index, other)| {
+            other.headers().iter().filter(move |(name, _)| {
+                let is_principal = IDENTITY_HEADERS.contains(&name.as_str());
+                let mut earlier = self.identity.iter().chain(self.others.iter().take(index));
+                !is_principal && !earlier.any(|identity| identity.sets(name))
+            })
+        });
+        own.chain(further)
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    fn sets(&self, name: &str) -> bool {
+        let own = self.identity.as_ref();
+        let is_principal = IDENTITY_HEADERS.contains(&name);
+        own.is_some_and(|own| own.sets(name))
+            || (!is_principal && self.others.iter().any(|other| other.sets(name)))
     }
 }
 

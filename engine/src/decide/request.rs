@@ -1,3 +1,4 @@
+use super::RouteOverride;
 use super::routes::host_of;
 use crate::binding::{CertificateThumbprint, Scheme};
 
@@ -26,6 +27,12 @@ pub struct Request<'r> {
     pub origin: Option<&'r str>,
     /// The `Access-Control-Request-Method` header.
     pub access_control_request_method: Option<&'r str>,
+    /// Further headers, names and values: at least those of [`super::Decider::reads_headers`],
+    /// others do no harm. One that occurs several times is there as often, or joined with `,`:
+    /// no token is in it then.
+    pub headers: &'r [(&'r str, &'r str)],
+    /// What the proxy's route says, where [`super::Decider::reads_route_override`].
+    pub route_override: Option<&'r RouteOverride>,
 }
 
 impl Request<'_> {

@@ -179,6 +179,37 @@ impl JwksSource {
         }
     }
 
+    /// Takes an answer that another instance got to what it asked for at `at`: it is as old here
+    /// as it is there. Whoever waits for an answer of its own no longer does.
+    ///
+    /// # Errors
+    /// [`FetchError`]; [`FetchError::Late`] for one that is older than what is held.
+    pub fn share(
+        &mut self,
+        at: i64,
+        answer: &Answer<'_>,
+        limits: &Limits,
+    ) -> Result<&JwkSet, FetchError> {
+        if self.held.as_ref().is_some_and(|held| held.fetched > at) {
+            return Err(FetchError::Late);
+        }
+        self.take(at, answer, limits)?;
+        self.in_flight = None;
+        self.failures = 0;
+        // The spreading by chance is another for each answer.
+        self.fetches += 1;
+        self.last_attempt = Some(at);
+        self.held
+            .as_ref()
+            .map(|held| &held.set)
+            .ok_or(FetchError::NoUsableKey)
+    }
+
+    /// When the set that is held was asked for, Unix time in seconds.
+    pub fn fetched_at(&self) -> Option<i64> {
+        self.held.as_ref().map(|held| held.fetched)
+    }
+
     /// The keys, unless there are none or they are past their hard expiry.
     pub fn keys(&self, now: i64) -> Option<&JwkSet> {
         let held = self.held.as_ref()?;

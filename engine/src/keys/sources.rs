@@ -242,28 +242,74 @@ impl KeySources {
     ) -> Result<Loaded, FetchError> {
         let (remote, number) = self.remote(id).ok_or(FetchError::Late)?;
         let before = remote.source.generation();
-        let set = remote.source.fetched(number, answer, limits)?;
-        let (keys, rejected) = (set.keys.len(), set.rejected.clone());
-        let set = set.clone();
+        let set = remote.source.fetched(number, answer, limits)?.clone();
         let changed = !remote.loaded || remote.source.generation() != before;
         remote.loaded = true;
         let issuer = remote.issuer.clone();
-        if changed {
-            self.change(|ring| ring.insert(&issuer, &set, provider));
-        }
-        self.note_expiries();
-        Ok(Loaded {
-            issuer,
-            keys,
-            rejected,
-            changed,
-        })
+        Ok(self.loaded(issuer, &set, changed, provider))
+    }
+
+    /// Takes an answer for `issuer` that another instance got to what it asked for at `at`, as
+    /// [`JwksSource::share`].
+    ///
+    /// # Errors
+    /// [`FetchError`]; [`FetchError::Late`] for an issuer whose keys are not fetched.
+    pub fn share(
+        &mut self,
+        issuer: &str,
+        at: i64,
+        answer: &Answer<'_>,
+        limits: &Limits,
+        provider: &dyn SignatureProvider,
+    ) -> Result<Loaded, FetchError> {
+        let remote = self
+            .remotes
+            .iter_mut()
+            .find(|remote| remote.issuer == issuer)
+            .ok_or(FetchError::Late)?;
+        let before = remote.source.generation();
+        let set = remote.source.share(at, answer, limits)?.clone();
+        let changed = !remote.loaded || remote.source.generation() != before;
+        remote.loaded = true;
+        let issuer = remote.issuer.clone();
+        Ok(self.loaded(issuer, &set, changed, provider))
+    }
+
+    /// How old the fetched keys are at `now`, in seconds, by issuer; issuers without keys are
+    /// left out.
+    pub fn ages(&self, now: i64) -> impl Iterator<Item = (&str, i64)> {
+        self.remotes
+            .iter()
+            .filter(|remote| remote.loaded)
+            .filter_map(move |remote| {
+                let age = now.saturating_sub(remote.source.fetched_at()?);
+                Some((remote.issuer.as_str(), age))
+            })
     }
 
     /// Notes that the fetch `id` had no answer.
     pub fn failed(&mut self, id: u64) {
         if let Some((remote, number)) = self.remote(id) {
             remote.source.failed(number);
+        }
+    }
+
+    fn loaded(
+        &mut self,
+        issuer: String,
+        set: &JwkSet,
+        changed: bool,
+        provider: &dyn SignatureProvider,
+    ) -> Loaded {
+        if changed {
+            self.change(|ring| ring.insert(&issuer, set, provider));
+        }
+        self.note_expiries();
+        Loaded {
+            issuer,
+            keys: set.keys.len(),
+            rejected: set.rejected.clone(),
+            changed,
         }
     }
 

@@ -13,8 +13,8 @@ mod version_v1;
 
 pub use baseline::{BASELINE_MODEL, baseline_rules};
 pub use bundle::{
-    BUNDLE_TYPE, Bundle, BundleError, BundleJob, BundleLimits, BundleState, BundleVerifier,
-    BundleWindow, OpenedBundle,
+    BUNDLE_TYPE, Bundle, BundleError, BundleFetchError, BundleFollower, BundleJob, BundleLimits,
+    BundleState, BundleVerifier, BundleWindow, OpenedBundle,
 };
 pub use effect::Effect;
 pub use error::{Location, PolicyError};

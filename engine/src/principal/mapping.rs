@@ -152,39 +152,41 @@ impl Default for PrincipalMapping {
 }
 
 impl ClaimPath {
-    fn check(&self) -> Result<(), String> {
-        let names = match self {
-            ClaimPath::Name(name) => std::slice::from_ref(name),
-            ClaimPath::Nested(names) => names,
-        };
+    /// Checks that there are names.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let names = self.names();
         if names.is_empty() || names.iter().any(String::is_empty) {
             return Err("a claim needs a name".to_owned());
         }
         Ok(())
     }
 
+    /// The names that lead to the claim.
+    pub(crate) fn names(&self) -> &[String] {
+        match self {
+            ClaimPath::Name(name) => std::slice::from_ref(name),
+            ClaimPath::Nested(names) => names,
+        }
+    }
+
+    /// The claim, whatever it is.
+    pub(crate) fn value<'c>(&self, claims: &'c Claims) -> Option<&'c Value> {
+        let (first, rest) = self.names().split_first()?;
+        rest.iter()
+            .try_fold(claims.all().get(first)?, |value, name| {
+                value.as_object()?.get(name)
+            })
+    }
+
     /// The strings of the claim: one, or those of an array.
     fn strings<'c>(&self, claims: &'c Claims) -> Vec<&'c str> {
         match self {
             ClaimPath::Name(name) => claims.strings(name).collect(),
-            ClaimPath::Nested(names) => {
-                let Some((first, rest)) = names.split_first() else {
-                    return Vec::new();
-                };
-                let value = rest
-                    .iter()
-                    .try_fold(claims.all().get(first), |value, name| {
-                        Some(value?.as_object()?.get(name))
-                    })
-                    .flatten();
-                match value {
-                    Some(Value::String(text)) => vec![text],
-                    Some(Value::Array(elements)) => {
-                        elements.iter().filter_map(Value::as_str).collect()
-                    }
-                    _ => Vec::new(),
-                }
-            }
+            ClaimPath::Nested(_) => match self.value(claims) {
+                Some(Value::String(text)) => vec![text],
+                Some(Value::Array(elements)) => elements.iter().filter_map(Value::as_str).collect(),
+                _ => Vec::new(),
+            },
         }
     }
 }

@@ -10,6 +10,9 @@ pub enum VerifyError {
     /// The token is not an acceptable JWS.
     #[error(transparent)]
     Jose(#[from] JoseError),
+    /// Several tokens where one has to be: servers would take one or another.
+    #[error("request has several tokens in one place")]
+    SeveralTokens,
     /// `typ` names another kind of token (RFC 8725 section 3.11).
     #[error("token type `{0}` is not an access token")]
     TypeRefused(String),
@@ -55,6 +58,7 @@ impl VerifyError {
     pub fn code(&self) -> &'static str {
         match self {
             VerifyError::Jose(error) => error.code(),
+            VerifyError::SeveralTokens => "token_malformed",
             VerifyError::TypeRefused(_) => "typ_refused",
             VerifyError::KidMissing => "kid_missing",
             VerifyError::KidMalformed => "kid_malformed",

@@ -16,7 +16,7 @@ const UNAVAILABLE: i32 = 14;
 const UNAUTHENTICATED: i32 = 16;
 
 /// The answer that carries an outcome out.
-pub(super) fn of_outcome(outcome: &Outcome) -> CheckResponse {
+pub(super) fn of_outcome(outcome: &Outcome<'_>) -> CheckResponse {
     let metadata = metadata(&outcome.record);
     match &outcome.denial {
         Some(denial) => denied(denial, metadata),
@@ -46,27 +46,26 @@ pub(super) fn denied(denial: &Denial, metadata: Option<Struct>) -> CheckResponse
     }
 }
 
-fn allowed(outcome: &Outcome, metadata: Option<Struct>) -> CheckResponse {
-    let set: &[(String, String)] = match &outcome.identity {
-        Some(identity) => identity.headers(),
-        None => &[],
-    };
+fn allowed(outcome: &Outcome<'_>, metadata: Option<Struct>) -> CheckResponse {
+    let (mut headers, mut remove) = (Vec::new(), Vec::new());
     // Envoy removes after it sets, and setting takes the place of every inbound copy.
-    let remove = outcome
-        .strip
-        .iter()
-        .filter(|name| !set.iter().any(|(own, _)| own == *name));
+    for (name, value) in outcome.header_edits() {
+        match value {
+            Some(value) => headers.push(HeaderValueOption::overwriting(name, value)),
+            None => remove.push(name.to_owned()),
+        }
+    }
+    if let Some(target) = &outcome.target {
+        headers.push(HeaderValueOption::overwriting(":path", target));
+    }
     CheckResponse {
         status: Some(Status {
             code: OK,
             message: String::new(),
         }),
         http_response: Some(HttpResponse::Ok(OkHttpResponse {
-            headers: set
-                .iter()
-                .map(|(name, value)| HeaderValueOption::overwriting(name, value))
-                .collect(),
-            headers_to_remove: remove.cloned().collect(),
+            headers,
+            headers_to_remove: remove,
         })),
         dynamic_metadata: metadata,
     }
@@ -84,7 +83,7 @@ fn code(status: u16) -> i32 {
 }
 
 /// The record's members. A decision does not depend on what is recorded of it.
-fn metadata(record: &DecisionRecord) -> Option<Struct> {
+fn metadata(record: &DecisionRecord<'_>) -> Option<Struct> {
     match serde_json::to_value(record) {
         Ok(serde_json::Value::Object(members)) => Some(structure(members)),
         _ => None,

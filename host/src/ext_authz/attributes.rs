@@ -35,7 +35,14 @@ impl<'c> Attributes<'c> {
         })
     }
 
-    pub(super) fn request(&self) -> decide::Request<'_> {
+    /// The headers of these names that there are.
+    pub(super) fn headers<'n>(&self, names: &'n [String]) -> Vec<(&'n str, Cow<'c, str>)> {
+        let named = |name: &'n String| Some((name.as_str(), header(self.http, name)?));
+        names.iter().filter_map(named).collect()
+    }
+
+    /// With `headers` beside those that every decision takes.
+    pub(super) fn request<'a>(&'a self, headers: &'a [(&'a str, &'a str)]) -> decide::Request<'a> {
         decide::Request {
             method: &self.http.method,
             target: &self.http.path,
@@ -47,6 +54,8 @@ impl<'c> Attributes<'c> {
             certificate: None,
             origin: self.origin.as_deref(),
             access_control_request_method: self.access_control_request_method.as_deref(),
+            headers,
+            route_override: None,
         }
     }
 
@@ -60,17 +69,19 @@ impl<'c> Attributes<'c> {
 }
 
 /// Several headers of one name are joined, as the proxy joins them in `headers`: none of those
-/// that are read here may occur twice, so that the result is no token and no proof.
+/// that are read here may occur twice, so that the result is no token and no proof. Only cookies
+/// may be spread over several (RFC 9113 section 8.2.3).
 fn header<'c>(http: &'c HttpRequest, name: &str) -> Option<Cow<'c, str>> {
     let Some(map) = &http.header_map else {
         let value = http.headers.get(name)?;
         return Some(Cow::Borrowed(value.as_str()));
     };
+    let separator = if name == "cookie" { "; " } else { "," };
     map.headers
         .iter()
         .filter(|own| own.key.eq_ignore_ascii_case(name))
         .map(HeaderValue::text)
-        .reduce(|first, next| Cow::Owned(format!("{first},{next}")))
+        .reduce(|first, next| Cow::Owned(format!("{first}{separator}{next}")))
 }
 
 #[cfg(test)]
@@ -117,7 +128,7 @@ mod tests {
         };
         let message = asked(mapped, "");
         let attributes = Attributes::of(&message).unwrap();
-        let request = attributes.request();
+        let request = attributes.request(&[]);
         assert_eq!(request.authorization, Some("Bearer a"));
         assert_eq!((request.method, request.target), ("GET", "/x?y"));
         assert_eq!((request.scheme, request.authority), ("https", "h"));
@@ -135,9 +146,17 @@ mod tests {
         for (headers, expected) in cases {
             let message = asked(raw(&headers), "");
             let attributes = Attributes::of(&message).unwrap();
-            assert_eq!(attributes.request().authorization, expected);
+            assert_eq!(attributes.request(&[]).authorization, expected);
         }
         assert!(Attributes::of(&CheckRequest::default()).is_none());
+        let message = asked(
+            raw(&[("Cookie", b"a=1".as_slice()), ("cookie", b"b=2".as_slice())]),
+            "",
+        );
+        let attributes = Attributes::of(&message).unwrap();
+        let names = ["cookie", "x-token"].map(str::to_owned);
+        let headers = attributes.headers(&names);
+        assert_eq!(headers, [("cookie", Cow::Borrowed("a=1; b=2"))]);
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reqwest::Url;
 use tokensmith_engine::decide::{
-    Config, ConfigError, Decider, Denial, Memory, Outcome, Step, WantedKeys,
+    Config, ConfigError, Decider, Denial, Memory, Outcome, PolicyConfig, Step, WantedKeys,
 };
 use tokensmith_engine::jose::Limits;
 use tokensmith_engine::keys::{Answer, Fetch, FetchError, KeySources, Loaded};
@@ -117,10 +117,7 @@ impl Authorization {
             tracing::error!("a proxy asked about something that is no HTTP request; denied");
             return answer::denied(&denial, None);
         };
-        let outcome = self.decide(&attributes, now);
-        self.metrics.decided(&outcome);
-        log(&outcome);
-        answer::of_outcome(&outcome)
+        self.decide(&attributes, now)
     }
 
     /// The version of the policy in use.
@@ -133,16 +130,19 @@ impl Authorization {
         &self.metrics
     }
 
-    fn decide(&self, attributes: &Attributes<'_>, now: i64) -> Box<Outcome> {
-        let request = attributes.request();
-        let (decider, mut step) = {
-            let mut shared = self.locked();
-            shared.note_keys(now);
-            let decider = Arc::clone(&shared.decider);
-            let Shared { keys, memory, .. } = &mut *shared;
-            let step = decider.begin(&request, keys.ring(now), memory, now);
-            (decider, step)
-        };
+    fn decide(&self, attributes: &Attributes<'_>, now: i64) -> CheckResponse {
+        let mut shared = self.locked();
+        shared.note_keys(now);
+        let decider = Arc::clone(&shared.decider);
+        let values = attributes.headers(decider.reads_headers());
+        let headers: Vec<(&str, &str)> = values
+            .iter()
+            .map(|(name, value)| (*name, &**value))
+            .collect();
+        let request = attributes.request(&headers);
+        let Shared { keys, memory, .. } = &mut *shared;
+        let mut step = decider.begin(&request, keys.ring(now), memory, now);
+        drop(shared);
         let outcome = loop {
             match step {
                 Step::Done(outcome) => break outcome,
@@ -162,7 +162,9 @@ impl Authorization {
         {
             self.wanted.notify_one();
         }
-        outcome
+        self.metrics.decided(&outcome);
+        log(&outcome);
+        answer::of_outcome(&outcome)
     }
 
     /// Ends when a key is wanted that is not loaded, or the configuration has changed.
@@ -263,12 +265,39 @@ fn prepared(config: &Config, limits: &Limits) -> Result<(Decider, KeySources), C
             }
         }
     }
+    refuse_what_only_the_filter_does(config)?;
     let sources = config.key_sources(limits)?;
     let decider = Decider::new(config, limits.clone(), AwsLc)?;
     Ok((decider, KeySources::new(sources, &AwsLc, random::seed())))
 }
 
-fn log(outcome: &Outcome) {
+fn refuse_what_only_the_filter_does(config: &Config) -> Result<(), ConfigError> {
+    let is_bundle = |policy: &Option<PolicyConfig>| {
+        let own = policy.as_ref();
+        own.is_some_and(|policy| policy.bundle_uri.is_some())
+    };
+    let rules = "is for the filter only: external authorization takes the policy's `rules`";
+    let route = "is for the filter only: external authorization does not see the proxy's route";
+    for (field, is_given, message) in [
+        ("policy.bundle_uri", is_bundle(&config.policy), rules),
+        (
+            "shadow_policy.bundle_uri",
+            is_bundle(&config.shadow_policy),
+            rules,
+        ),
+        ("route_overrides", config.route_overrides, route),
+    ] {
+        if is_given {
+            return Err(ConfigError::Field {
+                field: field.to_owned(),
+                message: message.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn log(outcome: &Outcome<'_>) {
     let message = match &outcome.denial {
         Some(_) => "denied",
         None if outcome.record.decision == "allow" => return,

@@ -54,7 +54,7 @@ impl ExtAuthzMetrics {
         }
     }
 
-    pub(super) fn decided(&self, outcome: &Outcome) {
+    pub(super) fn decided(&self, outcome: &Outcome<'_>) {
         match &outcome.denial {
             Some(denial) => self.denied(denial.status),
             None if outcome.record.decision == "allow" => increment(&self.allowed),

@@ -5,6 +5,7 @@ use super::path_rule::PathRule;
 use super::route::Route;
 use super::template::Template;
 use crate::decide::config::is_http_token;
+use crate::decide::{Mode, Requires};
 
 /// One row of the route table; the first in order that matches counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,12 @@ pub struct RouteConfig {
     /// The action that policy decides on, with names replaced as in `object`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
+    /// Which tokens it needs, instead of [`crate::decide::Config::requires`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<Requires>,
+    /// The mode in force for it, instead of [`crate::decide::Config::mode`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
 }
 
 /// Which requests a route is for. Exactly one of `prefix`, `exact` and `pattern` is given. Paths
@@ -85,6 +92,9 @@ impl RouteConfig {
         match (self.public, named(&self.object), named(&self.action)) {
             (true, _, _) if self.object.is_some() || self.action.is_some() => {
                 Err("a public route has no `object` and `action`".to_owned())
+            }
+            (true, _, _) if self.requires.is_some() || self.mode.is_some() => {
+                Err("a public route has no `requires` and `mode`".to_owned())
             }
             (true, _, _) | (false, true, true) => Ok(()),
             _ => Err("needs `public: true`, or both `object` and `action`".to_owned()),

@@ -2,12 +2,14 @@
 
 mod contents;
 mod error;
+mod follower;
 mod job;
 #[cfg(test)]
 mod tests;
 mod window;
 
 pub use error::BundleError;
+pub use follower::{BundleFetchError, BundleFollower};
 pub use job::BundleJob;
 pub use window::BundleWindow;
 

@@ -2,6 +2,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::jose::{Algorithm, Jwk, JwkError, JwkSet, PublicKey, encode_base64url};
+use crate::keys::{Answer, RefreshPolicy};
 use crate::policy::BASELINE_MODEL;
 use crate::verify::{External, SignatureProvider, Verdict, VerificationKey};
 
@@ -392,4 +393,87 @@ fn what_could_not_be_opened_is_not_made() {
     .unwrap_err();
     assert_eq!(error.code(), "policy_syntax");
     assert!(error.to_string().starts_with("site.csv:1:"), "{error}");
+}
+
+/// A signed bundle with this sequence and `exp`.
+fn signed(sequence: u64, expires: i64) -> String {
+    let change = json!({"sequence": sequence, "exp": expires});
+    sign(1, &header(), &changed(&change))
+}
+
+fn answer<'a>(body: &'a str, etag: Option<&'a str>) -> Answer<'a> {
+    Answer {
+        status: 200,
+        etag,
+        body: body.as_bytes(),
+        ..Answer::default()
+    }
+}
+
+fn follower() -> BundleFollower {
+    let refresh = RefreshPolicy {
+        jitter: 0,
+        ..BundleFollower::REFRESH
+    };
+    BundleFollower::new(ISSUER, "u", refresh, 0)
+}
+
+#[test]
+fn a_follower_takes_later_bundles_and_no_earlier_ones() {
+    let mut follower = follower();
+    let fetch = follower.poll(NOW).unwrap();
+    let eight = signed(8, NOW + 3600);
+    let opened = follower.fetched(fetch.id, &answer(&eight, Some("\"8\"")), &keys(), NOW);
+    assert!(opened.unwrap().is_some());
+    assert!(follower.poll(NOW + 59).is_none(), "it is fresh");
+    let fetch = follower.poll(NOW + 60).unwrap();
+    assert_eq!(fetch.etag.as_deref(), Some("\"8\""));
+    let unchanged = Answer {
+        status: 304,
+        ..Answer::default()
+    };
+    let same = follower.fetched(fetch.id, &unchanged, &keys(), NOW + 60);
+    assert!(same.unwrap().is_none());
+    let seven = signed(7, NOW + 3600);
+    let fetch = follower.poll(NOW + 120).unwrap();
+    let older = follower.fetched(fetch.id, &answer(&seven, None), &keys(), NOW + 120);
+    assert_eq!(older.unwrap_err().code(), "bundle_rollback");
+    assert_eq!(follower.state().sequence, 8);
+    let nine = signed(9, NOW + 3600);
+    let later = follower.share(NOW + 130, &answer(&nine, None), &keys(), NOW + 131);
+    assert!(later.unwrap().is_some());
+    assert_eq!(follower.state().sequence, 9);
+}
+
+#[test]
+fn a_follower_remembers_and_its_bundle_ends() {
+    let mut follower = follower();
+    follower.remember(&BundleState {
+        sequence: 8,
+        digest: None,
+    });
+    let seven = signed(7, NOW + 100);
+    let refused = follower.share(NOW, &answer(&seven, None), &keys(), NOW);
+    assert_eq!(refused.unwrap_err().code(), "bundle_rollback");
+    let eight = signed(8, NOW + 100);
+    let opened = follower.share(NOW, &answer(&eight, None), &keys(), NOW);
+    assert!(opened.unwrap().is_some());
+    assert!(!follower.ends(NOW + 159), "within the leeway");
+    assert!(follower.ends(NOW + 160) && !follower.ends(NOW + 161));
+    let again = follower.share(NOW + 161, &answer(&eight, None), &keys(), NOW + 161);
+    assert_eq!(again.unwrap_err().code(), "bundle_expired");
+}
+
+#[test]
+fn a_follower_waits_for_the_key_of_its_bundle() {
+    let mut follower = follower();
+    let text = signed(8, NOW + 3600);
+    let none = KeyRing::default();
+    let refused = follower.share(NOW, &answer(&text, None), &none, NOW);
+    assert_eq!(refused.unwrap_err().missing_kid(), Some(""));
+    assert!(follower.retry(&none, NOW).unwrap().is_err());
+    assert!(follower.retry(&keys(), NOW).unwrap().is_ok());
+    assert!(follower.retry(&keys(), NOW).is_none(), "none waits");
+    let late = follower.fetched(99, &answer(&text, None), &keys(), NOW);
+    assert_eq!(late.unwrap_err(), BundleFetchError::Late);
 }
