@@ -72,8 +72,7 @@ pub fn send(
     head.push_str("\r\n");
     head.push_str(body);
     stream.write_all(head.as_bytes())?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes)?;
+    let bytes = read_response(&mut stream, method)?;
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
@@ -82,4 +81,30 @@ pub fn send(
         head: head.to_owned(),
         body: body.to_owned(),
     })
+}
+
+/// To the length that the head tells, else to the end: a proxy that has answered early takes a
+/// while to close.
+fn read_response(stream: &mut TcpStream, method: &str) -> std::io::Result<Vec<u8>> {
+    let (mut bytes, mut part) = (Vec::new(), [0; 16 * 1024]);
+    loop {
+        let read = stream.read(&mut part)?;
+        bytes.extend_from_slice(&part[..read]);
+        if read == 0 || is_whole(&bytes, method) {
+            return Ok(bytes);
+        }
+    }
+}
+
+fn is_whole(bytes: &[u8], method: &str) -> bool {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]);
+    let length = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse::<usize>().ok());
+    length.is_some_and(|length| method == "HEAD" || bytes.len() - end - 4 >= length)
 }

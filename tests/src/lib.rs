@@ -24,6 +24,7 @@ pub mod scratch;
 pub mod service;
 pub mod small_disk;
 pub mod tokens;
+pub mod wasm_host;
 
 /// The path in the environment variable `name`, which `cargo xtask test` sets.
 ///

@@ -4,6 +4,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
+use crate::callbacks;
 use crate::command::{command, root, run};
 use crate::plugins;
 use crate::setup::{WasmStd, wasm_std};
@@ -34,7 +35,10 @@ pub(crate) fn host() -> Result<()> {
 
 /// target/wasm32-unknown-unknown/release/tokensmith_envoy.wasm
 fn filter() -> Result<()> {
-    wasm("tokensmith-envoy", &["opt-level=3"])
+    // What is not called is told from what is by the names of exports.
+    wasm("tokensmith-envoy", &["opt-level=3", "strip=\"none\""])?;
+    let module = root().join("target/wasm32-unknown-unknown/release/tokensmith_envoy.wasm");
+    callbacks::keep_what_is_called(&module, "-O2")
 }
 
 /// The modules of the npm package: crate, name in the package, and how it is optimized. Policies

@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod callbacks;
 mod ci;
 mod command;
 mod demo;

@@ -96,23 +96,12 @@ impl HttpContext for Request {
     fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
         self.action()
     }
-
-    fn on_http_response_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
-        // Somebody else has answered a request that waits, such as Envoy for its own timeout.
-        if self.phase() == Phase::Undecided {
-            self.leave();
-        }
-        Action::Continue
-    }
 }
 
-impl Context for Request {
-    fn on_done(&mut self) -> bool {
-        self.leave();
-        true
-    }
-}
+impl Context for Request {}
 
+// The stream has ended: no other callback is needed for that, and each that the module exports
+// costs every request a call.
 impl Drop for Request {
     fn drop(&mut self) {
         self.leave();

@@ -90,9 +90,11 @@ impl Context for Root {
     ) {
         self.with_state(|state| state.answered(token_id, num_headers, body_size, Clock::now()));
     }
+}
 
-    fn on_done(&mut self) -> bool {
+// As for requests: `on_done` would be called for each of them, too.
+impl Drop for Root {
+    fn drop(&mut self) {
         self.with_state(|state| state.end(Clock::now()));
-        true
     }
 }

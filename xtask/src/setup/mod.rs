@@ -48,6 +48,20 @@ pub(crate) fn wrk() -> Result<PathBuf> {
     debian::program("wrk", "wrk")
 }
 
+/// Programs that work on modules.
+pub(crate) struct Binaryen {
+    pub(crate) metadce: PathBuf,
+    pub(crate) opt: PathBuf,
+}
+
+/// What makes modules small.
+pub(crate) fn binaryen() -> Result<Binaryen> {
+    Ok(Binaryen {
+        metadce: debian::program("wasm-metadce", "binaryen")?,
+        opt: debian::program("wasm-opt", "binaryen")?,
+    })
+}
+
 /// The folder of PostgreSQL's programs.
 pub(crate) fn postgres() -> Result<PathBuf> {
     postgres::programs()
