@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 39] = [
+const SOURCES: [&str; 40] = [
     "engine/src/authz/analysis/error.rs",
     "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
@@ -15,6 +15,7 @@ const SOURCES: [&str; 39] = [
     "engine/src/jose/error.rs",
     "engine/src/oidc/error.rs",
     "engine/src/policy/bundle/error.rs",
+    "engine/src/policy/bundle/follower.rs",
     "engine/src/policy/error.rs",
     "engine/src/verify/error.rs",
     "host/src/audit/error.rs",

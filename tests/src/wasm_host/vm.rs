@@ -122,7 +122,7 @@ impl Vm {
     /// # Errors
     /// When the module traps.
     pub fn queue_ready(&mut self, root: u32, queue: u32) -> Result<(), Trapped> {
-        self.call::<(u32, u32), ()>(root, "proxy_on_queue_ready", (root, queue))
+        self.callback::<(u32, u32), ()>(root, "proxy_on_queue_ready", (root, queue), ())
     }
 
     /// Delivers the response to an HTTP call; `None` when there is none because the connection
@@ -217,10 +217,10 @@ impl Vm {
             self.call::<(u32, u32), u32>(context, "proxy_on_request_trailers", (context, 0))?;
         self.go_on(context, action);
         let body = (context, 2, 0);
-        self.call::<(u32, u32, u32), u32>(context, "proxy_on_response_headers", body)?;
+        self.callback::<(u32, u32, u32), u32>(context, "proxy_on_response_headers", body, 0)?;
         let body = (context, 0, 1);
-        self.call::<(u32, u32, u32), u32>(context, "proxy_on_response_body", body)?;
-        self.call::<(u32, u32), u32>(context, "proxy_on_response_trailers", (context, 0))?;
+        self.callback::<(u32, u32, u32), u32>(context, "proxy_on_response_body", body, 0)?;
+        self.callback::<(u32, u32), u32>(context, "proxy_on_response_trailers", (context, 0), 0)?;
         Ok(())
     }
 
@@ -229,7 +229,7 @@ impl Vm {
     /// # Errors
     /// When the module traps.
     pub fn done(&mut self, context: u32) -> Result<bool, Trapped> {
-        let done = self.call::<u32, u32>(context, "proxy_on_done", context)?;
+        let done = self.callback::<u32, u32>(context, "proxy_on_done", context, 1)?;
         Ok(done != 0)
     }
 
@@ -238,7 +238,7 @@ impl Vm {
     /// # Errors
     /// When the module traps.
     pub fn log(&mut self, context: u32) -> Result<(), Trapped> {
-        self.call::<u32, ()>(context, "proxy_on_log", context)
+        self.callback::<u32, ()>(context, "proxy_on_log", context, ())
     }
 
     /// Deletes a context.
@@ -268,6 +268,22 @@ impl Vm {
             && let Some(stream) = self.host_mut().streams.get_mut(&context)
         {
             stream.hand_on();
+        }
+    }
+
+    /// Calls what the module may leave out, as it listens to few events; without it, the proxy goes
+    /// on with `otherwise`.
+    fn callback<P: WasmParams, R: WasmResults>(
+        &mut self,
+        context: u32,
+        function: &str,
+        parameters: P,
+        otherwise: R,
+    ) -> Result<R, Trapped> {
+        let export = self.instance.get_export(&mut self.store, function);
+        match export {
+            Some(_) => self.call(context, function, parameters),
+            None => Ok(otherwise),
         }
     }
 

@@ -21,10 +21,8 @@ fn assert_of_dispatcher(what: &str, ended: Result<(), Trapped>, message: &str) {
 #[test]
 fn contexts_that_are_not_there() {
     let scene = Scene::plain();
-    let events: [(&str, fn(&mut Vm) -> Result<(), Trapped>); 5] = [
+    let events: [(&str, fn(&mut Vm) -> Result<(), Trapped>); 3] = [
         ("delete", |vm| vm.delete(77)),
-        ("done", |vm| vm.done(77).map(drop)),
-        ("log", |vm| vm.log(77)),
         ("tick", |vm| vm.tick(77)),
         ("configuration", |vm| vm.configure(77, b"{}").map(drop)),
     ];
