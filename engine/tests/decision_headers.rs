@@ -1,5 +1,10 @@
 //! Which headers the service behind receives, whatever the caller sends.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod deciding;
 

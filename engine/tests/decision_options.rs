@@ -1,6 +1,11 @@
 //! What the configuration changes about a decision: actions, preflights, records and denials.
 #![cfg(feature = "aws-lc")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use serde_json::{Value, json};
 use tokensmith_engine::decide::{Config, ConfigError, Decider, Memory, Outcome, Request};

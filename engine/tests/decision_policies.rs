@@ -1,6 +1,11 @@
 //! What is decided by: policies that come and go, one beside another, modes of routes, and what
 //! the proxy's route says.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod deciding;
 

@@ -1,5 +1,10 @@
 //! Where tokens come in, which of them a request needs, and what of them is handed on.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod deciding;
 

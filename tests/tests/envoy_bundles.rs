@@ -1,5 +1,10 @@
 //! Signed policy bundles in a real Envoy: fetched, followed, never rolled back, swapped under load.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

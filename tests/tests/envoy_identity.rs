@@ -1,6 +1,11 @@
 //! What goes on behind the filter in a real Envoy: headers of the caller's identity, never those of
 //! the caller's own making; and the routes that Envoy chooses.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use serde_json::{Value, json};
 use tokensmith_engine::jose::{Algorithm, decode_base64url, encode_base64url};

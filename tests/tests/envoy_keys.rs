@@ -1,6 +1,11 @@
 //! Keys in a real Envoy with several workers: fetched once for all, followed, kept through outages,
 //! waited for.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::io::Write as _;
 use std::net::TcpStream;

@@ -1,6 +1,11 @@
 //! Paths that proxies and services read differently, in a real Envoy, whatever Envoy does to them
 //! itself: no way of writing a path gets past the route that protects it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use serde_json::{Value, json};
 use tokensmith_engine::jose::Algorithm;

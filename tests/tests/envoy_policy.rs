@@ -1,5 +1,10 @@
 //! Policy in a real Envoy: modes, shadow policies, what is counted and recorded.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

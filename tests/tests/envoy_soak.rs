@@ -1,5 +1,10 @@
 //! The filter under steady load of tokens that it never saw: memory stays what it was.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

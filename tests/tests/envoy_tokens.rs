@@ -1,6 +1,11 @@
 //! Tokens in a real Envoy: where they are found and removed, which ones a route requires, and what
 //! they are bound to.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::process::Command;
 

@@ -1,6 +1,11 @@
 //! Operating the filter in a real Envoy: configuration that changes under load, the examples and
 //! lists of docs/envoy.md, and the runtimes that this Envoy has.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::path::PathBuf;
 use std::thread::sleep;

@@ -36,9 +36,16 @@ fn cookies<'r>(headers: &'r [(&'r str, &'r str)]) -> impl Iterator<Item = &'r st
 mod tests {
     use super::*;
 
+    /// The headers, the value, and the header without it.
+    type Case<'c> = (
+        &'c [&'c str],
+        Result<Option<&'c str>, Several>,
+        Option<&'c str>,
+    );
+
     #[test]
     fn values_and_removal() {
-        let cases: [(&[&str], Result<Option<&str>, Several>, Option<&str>); 9] = [
+        let cases: [Case<'_>; 9] = [
             (&[], Ok(None), None),
             (&["t=x"], Ok(Some("x")), None),
             (&["t="], Ok(None), None),

@@ -7,6 +7,8 @@ use tokensmith_tests::wasm_host::{Fault, Faults, ROOT, Trapped, Vm};
 
 use crate::scene::Scene;
 
+type Event = fn(&mut Vm) -> Result<(), Trapped>;
+
 fn assert_of_dispatcher(what: &str, ended: Result<(), Trapped>, message: &str) {
     let Err(trapped) = ended else {
         panic!("{what}: it does not trap any more");
@@ -21,7 +23,7 @@ fn assert_of_dispatcher(what: &str, ended: Result<(), Trapped>, message: &str) {
 #[test]
 fn contexts_that_are_not_there() {
     let scene = Scene::plain();
-    let events: [(&str, fn(&mut Vm) -> Result<(), Trapped>); 3] = [
+    let events: [(&str, Event); 3] = [
         ("delete", |vm| vm.delete(77)),
         ("tick", |vm| vm.tick(77)),
         ("configuration", |vm| vm.configure(77, b"{}").map(drop)),

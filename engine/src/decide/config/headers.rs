@@ -59,10 +59,10 @@ pub(super) fn refusal_to_set(name: &str) -> Option<String> {
         return Some(format!("`{name}` is not a header name"));
     }
     let is = |own: &&str| own.eq_ignore_ascii_case(name);
-    if IDENTITY_HEADERS.iter().any(|own| is(own)) {
+    if IDENTITY_HEADERS.iter().any(&is) {
         return Some(format!("`{name}` is the principal's own: choose another"));
     }
-    if RESERVED.iter().any(|own| is(own)) {
+    if RESERVED.iter().any(is) {
         return Some(format!("`{name}` has a meaning of its own: choose another"));
     }
     None
