@@ -11,7 +11,6 @@ pub mod key_set;
 pub mod listener;
 pub mod oidc;
 pub mod plugins;
-pub mod policy_files;
 pub mod policy_reload;
 mod private_file;
 pub mod random;
@@ -21,3 +20,5 @@ pub mod store;
 pub mod store_import;
 mod telemetry;
 mod whole_file;
+
+pub use tokensmith_policy_files as policy_files;

@@ -45,11 +45,28 @@ impl Service {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<Self, String> {
+        Self::launch(folder, 0, arguments, environment)
+    }
+
+    /// As [`Service::start`], on a port that another service may have had before.
+    ///
+    /// # Errors
+    /// What it wrote to standard error when it does not come up.
+    pub fn start_at(folder: &Path, port: u16, arguments: &[&str]) -> Result<Self, String> {
+        Self::launch(folder, port, arguments, &[])
+    }
+
+    fn launch(
+        folder: &Path,
+        port: u16,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let issuer = "http://tokensmith.test";
         let mut command = tokensmith(folder);
         command
             .args(["serve", "--issuer", issuer, "--listen-address", "127.0.0.1"])
-            .args(["--port", "0"])
+            .args(["--port", &port.to_string()])
             .args(arguments)
             .envs(environment.iter().copied());
         let process = Process::start(command)?;

@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 40] = [
+const SOURCES: [&str; 42] = [
+    "client/src/error.rs",
+    "policy-files/src/error.rs",
+    "tower/src/error.rs",
     "engine/src/authz/analysis/error.rs",
     "engine/src/authz/error.rs",
     "engine/src/binding/error.rs",
@@ -26,7 +29,6 @@ const SOURCES: [&str; 40] = [
     "host/src/listener/error.rs",
     "host/src/oidc/error.rs",
     "host/src/plugins/error.rs",
-    "host/src/policy_files/error.rs",
     "host/src/service/clients.rs",
     "host/src/signing_key.rs",
     "host/src/store/error.rs",
@@ -94,7 +96,13 @@ fn the_table_is_the_source() {
 #[test]
 fn every_enum_with_codes_is_looked_at() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut folders = vec![root.join("engine/src"), root.join("host/src")];
+    let mut folders = vec![
+        root.join("client/src"),
+        root.join("engine/src"),
+        root.join("host/src"),
+        root.join("policy-files/src"),
+        root.join("tower/src"),
+    ];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

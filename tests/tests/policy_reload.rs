@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokensmith::policy_files::PolicyPaths;
-use tokensmith::policy_reload::{PolicyHandle, PolicyOrigin, Reload};
+use tokensmith::policy_reload::{PolicyHandle, PolicyOrigin, Reload, watch};
 use tokensmith_engine::policy::BASELINE_MODEL;
 use tokensmith_tests::scratch::Scratch;
 
@@ -110,7 +110,7 @@ async fn a_config_map_that_changes_is_followed() {
     symlink("..data/rbac.csv", volume.join("rbac.csv")).unwrap();
     let policy = Arc::new(in_folder(&scratch));
     let first = policy.version();
-    let watching = Arc::clone(&policy).watch(Duration::from_millis(100));
+    let watching = watch(Arc::clone(&policy), Duration::from_millis(100));
 
     scratch.write("policy/..2024_02/rbac.csv", "p, a, b\n");
     symlink("..2024_02", volume.join("..data_tmp")).unwrap();
@@ -134,7 +134,7 @@ async fn a_hangup_loads_at_once() {
     scratch.write("policy/a.csv", "p, a, b, c\n");
     let policy = Arc::new(in_folder(&scratch));
     let first = policy.version();
-    let watching = Arc::clone(&policy).watch(Duration::from_secs(3600));
+    let watching = watch(Arc::clone(&policy), Duration::from_secs(3600));
     scratch.write("policy/a.csv", "p, a, b, d\n");
     let kill = format!("kill -HUP {}", std::process::id());
     let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();

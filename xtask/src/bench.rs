@@ -15,6 +15,7 @@ pub(crate) const LEAST_SOAK_SECONDS: u32 = 60;
 /// Every benchmark.
 pub(crate) fn all() -> Result<()> {
     engine()?;
+    tower()?;
     envoy()?;
     wasm()?;
     host()?;
@@ -24,6 +25,11 @@ pub(crate) fn all() -> Result<()> {
 /// The engine beside jsonwebtoken, casbin-rs and the signature check alone.
 pub(crate) fn engine() -> Result<()> {
     run(&mut command("cargo", &program("bench-engine")))
+}
+
+/// The layers in an axum router beside the router alone.
+pub(crate) fn tower() -> Result<()> {
+    run(&mut command("cargo", &program("bench-tower")))
 }
 
 /// The filter in Envoy beside Envoy's own filters and none.

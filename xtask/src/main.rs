@@ -21,7 +21,7 @@ usage: cargo xtask <task>
   build          target/release/tokensmith, the Envoy filter, wasm/pkg, target/plugins
   demo [--once]  set-up, build, and the main job on real parts; stays up without --once
   test           set-up, build, and every test
-  bench [engine|envoy|wasm|host|plugins]
+  bench [engine|tower|envoy|wasm|host|plugins]
                  beside what others do, in one run: tables, and JSON in target/bench
   soak [SECONDS] the service with a million refresh families under steady load, 600 s; fails when
                  its memory grows or a request fails
@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         (Some("demo"), Some("--once")) => demo::run_demo(&["--once"]),
         (Some("bench"), None) => bench::all(),
         (Some("bench"), Some("engine")) => bench::engine(),
+        (Some("bench"), Some("tower")) => bench::tower(),
         (Some("bench"), Some("envoy")) => bench::envoy(),
         (Some("bench"), Some("wasm")) => bench::wasm(),
         (Some("bench"), Some("host")) => bench::host(),

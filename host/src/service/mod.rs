@@ -46,7 +46,7 @@ use crate::listener::{self, Bound, ListenAddress, ListenError, TlsError, TlsKeep
 use crate::oidc::{OidcError, ProviderHandle, follow_store};
 use crate::plugins::{PluginError, Plugins};
 use crate::policy_files::{PolicyLoadError, PolicyPaths};
-use crate::policy_reload::{DEFAULT_INTERVAL, PolicyHandle, PolicyOrigin};
+use crate::policy_reload::{self, DEFAULT_INTERVAL, PolicyHandle, PolicyOrigin};
 use crate::random;
 use crate::signing_key::SigningKeyError;
 use crate::store::{Family, FamilyOrigin, Store, StoreError};
@@ -264,7 +264,7 @@ impl Listening {
         } = self;
         let mut tasks = vec![
             tokio::spawn(purge_hourly(service.store.clone())),
-            Arc::clone(&service.policy).watch(DEFAULT_INTERVAL),
+            policy_reload::watch(Arc::clone(&service.policy), DEFAULT_INTERVAL),
             follow_store(Arc::clone(&service.oidc), service.store.clone()),
         ];
         let own_tokens = Arc::clone(&service);

@@ -2,6 +2,7 @@
 
 mod error;
 mod places;
+pub mod reload;
 
 use std::path::{Path, PathBuf};
 
@@ -59,7 +60,7 @@ pub struct Fingerprint([u8; 32]);
 /// UTF-8, cannot be read or is no file, and a symbolic link that leads out of its folder.
 ///
 /// ```
-/// use tokensmith::policy_files::{PolicyPaths, read};
+/// use tokensmith_policy_files::{PolicyPaths, read};
 /// let paths = PolicyPaths { baseline: true, ..PolicyPaths::default() };
 /// let sources = read(&paths).unwrap();
 /// assert_eq!(sources.rules.len(), 1);
