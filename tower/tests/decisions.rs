@@ -1,5 +1,6 @@
 //! The layers in an axum router: what they answer and what they hand on.
 #![allow(
+    clippy::type_complexity,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
